@@ -1,0 +1,1 @@
+"""Training of veil's face detector: pretrain, finetune, export."""

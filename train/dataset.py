@@ -1,0 +1,53 @@
+"""The labels of train.jsonl as flat arrays, next to the cached pictures."""
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .cache import PictureCache
+from .paths import DATA, need
+
+CLASSES = {"background": 0, "interview": 1}
+# How often a picture of a source is drawn, relative to its share. The dense
+# crowds hold a third of all boxes and would drown the rest.
+SOURCE_WEIGHT = {"wider": 2.5, "fddb": 1.0, "shanghaitech_A": 0.35, "shanghaitech_B": 0.5,
+                 "street_lschen": 0.6, "helmet_panly": 0.7}
+# Boxes of these sources come from one scale of a teacher: their small faces
+# are incomplete, so the background of the finest level counts less.
+ONE_SCALE = {"helmet_panly", "street_lschen"}
+
+
+class Faces:
+    """Pictures with their face boxes.
+
+    boxes[k] = x y w h, kind[k] = 0 face / 1 ignore, label[k] = -1 none / 0
+    background / 1 interview, first[i]:first[i+1] are picture i's faces.
+    """
+
+    def __init__(self, data=DATA, split="train", limit=None):
+        data = Path(data)
+        rows = [json.loads(s) for s in open(need(data / "train.jsonl", "label list"), encoding="utf-8")]
+        rows = [r for r in rows if r.get("split", "train") == split][:limit]
+        if not rows:
+            raise SystemExit(f"no pictures with split {split!r} in {data / 'train.jsonl'}")
+        self.rows = [{k: r.get(k) for k in ("image", "source", "labelled", "doubtful")} for r in rows]
+        self.pictures = PictureCache([data / r["image"] for r in rows], [(r["height"], r["width"]) for r in rows])
+        faces = [r["faces"] for r in rows]
+        flat = [f for fs in faces for f in fs]
+        self.first = np.concatenate(([0], np.cumsum([len(f) for f in faces]))).astype(np.int64)
+        self.boxes = np.array([f["box"] for f in flat], np.float32).reshape(-1, 4)
+        self.kind = np.array([bool(f.get("ignore")) for f in flat], np.int8)
+        self.label = np.array([CLASSES.get(f.get("class"), -1) for f in flat], np.int8)
+        self.source = [r.get("source") or "own" for r in rows]
+        self.labelled = np.array([bool(r.get("labelled")) for r in rows])
+        self.doubtful = np.array([bool(r.get("doubtful")) for r in rows])
+        self.one_scale = np.array([s in ONE_SCALE for s in self.source])
+        self.weight = np.array([SOURCE_WEIGHT.get(s, 1.0) for s in self.source])
+
+    def __len__(self):
+        return len(self.rows)
+
+    def faces(self, i):
+        """boxes, kind, label of picture i (copies)."""
+        a, b = self.first[i], self.first[i + 1]
+        return self.boxes[a:b].copy(), self.kind[a:b].copy(), self.label[a:b].copy()
