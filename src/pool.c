@@ -1,0 +1,152 @@
+/* See pool.h. One word holds the generation and how many items are left to claim, so a worker can
+ * claim an item only of the call that is running, and a worker that sleeps delays nobody: the
+ * caller takes part and finishes alone if it must. Workers spin for a moment, then sleep. */
+#include "pool.h"
+
+#include "mem.h"
+#include "veil.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#define MAX_THREADS 64
+#define SPINS       2000 /* pauses before sleeping: some 20 to 100 us, longer than a gap in a net */
+
+struct vl_pool {
+    _Alignas(64) _Atomic uint64_t ticket; /* generation << 32 | items not yet claimed */
+    _Alignas(64) _Atomic int32_t finished;
+    _Alignas(64) _Atomic int32_t sleepers;
+    _Atomic bool stop, caller_sleeps;
+    /* Written before the ticket is published, read only with an unfinished item in hand. */
+    void (*fn)(void *ctx, int32_t i);
+    void *ctx;
+    int32_t n;
+    int32_t threads, started;
+    pthread_mutex_t mutex;
+    pthread_cond_t work, done;
+    pthread_t ids[MAX_THREADS];
+};
+
+static void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Claims and runs items until none is left. */
+static void work_off(vl_pool *p) {
+    uint64_t t = atomic_load_explicit(&p->ticket, memory_order_acquire);
+    while ((uint32_t)t != 0) {
+        if (!atomic_compare_exchange_weak_explicit(&p->ticket, &t, t - 1, memory_order_acq_rel,
+                                                   memory_order_acquire))
+            continue;
+        int32_t n = p->n;
+        p->fn(p->ctx, n - (int32_t)(uint32_t)t);
+        /* Sequentially consistent against caller_sleeps: one of the two sees the other. */
+        if (atomic_fetch_add(&p->finished, 1) + 1 == n && atomic_load(&p->caller_sleeps)) {
+            pthread_mutex_lock(&p->mutex);
+            pthread_cond_signal(&p->done);
+            pthread_mutex_unlock(&p->mutex);
+        }
+        t = atomic_load_explicit(&p->ticket, memory_order_acquire);
+    }
+}
+
+static bool something_to_do(vl_pool *p) {
+    return (uint32_t)atomic_load(&p->ticket) != 0 || atomic_load(&p->stop);
+}
+
+static void *worker(void *arg) {
+    vl_pool *p = arg;
+    while (!atomic_load(&p->stop)) {
+        work_off(p);
+        int32_t spins = 0;
+        while (spins < SPINS && !something_to_do(p)) {
+            relax();
+            spins++;
+        }
+        if (spins < SPINS)
+            continue;
+        pthread_mutex_lock(&p->mutex);
+        atomic_fetch_add(&p->sleepers, 1);
+        while (!something_to_do(p))
+            pthread_cond_wait(&p->work, &p->mutex);
+        atomic_fetch_sub(&p->sleepers, 1);
+        pthread_mutex_unlock(&p->mutex);
+    }
+    return NULL;
+}
+
+static void wake_workers(vl_pool *p) {
+    pthread_mutex_lock(&p->mutex);
+    pthread_cond_broadcast(&p->work);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+int vl_pool_create(vl_pool **out, int32_t threads) {
+    *out = NULL;
+    vl_pool *p = vl_mem_alloc(1, sizeof *p);
+    if (p == NULL)
+        return VEIL_E_NOMEM;
+    p->threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
+    pthread_mutex_init(&p->mutex, NULL);
+    pthread_cond_init(&p->work, NULL);
+    pthread_cond_init(&p->done, NULL);
+    for (int32_t i = 1; i < p->threads; i++) {
+        if (pthread_create(&p->ids[i], NULL, worker, p) != 0) {
+            vl_pool_destroy(p);
+            return VEIL_E_THREAD;
+        }
+        p->started++;
+    }
+    *out = p;
+    return VEIL_OK;
+}
+
+void vl_pool_destroy(vl_pool *p) {
+    if (p == NULL)
+        return;
+    atomic_store(&p->stop, true);
+    wake_workers(p);
+    for (int32_t i = 1; i <= p->started; i++)
+        pthread_join(p->ids[i], NULL);
+    pthread_cond_destroy(&p->done);
+    pthread_cond_destroy(&p->work);
+    pthread_mutex_destroy(&p->mutex);
+    vl_mem_free(p);
+}
+
+int32_t vl_pool_threads(const vl_pool *p) {
+    return p == NULL ? 1 : p->threads;
+}
+
+void vl_pool_run(vl_pool *p, void (*fn)(void *ctx, int32_t i), void *ctx, int32_t n) {
+    if (p == NULL || p->threads == 1 || n <= 1) {
+        for (int32_t i = 0; i < n; i++)
+            fn(ctx, i);
+        return;
+    }
+    p->fn = fn;
+    p->ctx = ctx;
+    p->n = n;
+    atomic_store(&p->finished, 0);
+    uint64_t generation = (atomic_load(&p->ticket) >> 32) + 1;
+    atomic_store(&p->ticket, generation << 32 | (uint32_t)n);
+    if (atomic_load(&p->sleepers) != 0)
+        wake_workers(p);
+    work_off(p);
+    for (int32_t spins = 0; spins < SPINS; spins++) {
+        if (atomic_load(&p->finished) == n)
+            return;
+        relax();
+    }
+    pthread_mutex_lock(&p->mutex);
+    atomic_store(&p->caller_sleeps, true);
+    while (atomic_load(&p->finished) != n)
+        pthread_cond_wait(&p->done, &p->mutex);
+    atomic_store(&p->caller_sleeps, false);
+    pthread_mutex_unlock(&p->mutex);
+}
