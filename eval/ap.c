@@ -1,7 +1,7 @@
 /* ap.c - the WIDER FACE evaluation, step for step as the official toolbox does it:
- * each box, best first, goes to the face it overlaps most. On an ignored face it counts neither way;
- * on a wanted face it counts as found the first time; every other box, and every second box on a
- * face, is a false positive. */
+ * each box, best first, goes to the face it overlaps most. On an ignored face it counts neither
+ * way; on a wanted face it counts as found the first time; every other box, and every second box on
+ * a face, is a false positive. */
 #include "ap.h"
 
 #include <math.h>

@@ -36,8 +36,9 @@ static size_t free_face(const ev_recall *r, ev_box box, const ev_face *faces,
 
 static int on_uncounted(const ev_recall *r, ev_box box, const ev_face *faces, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (!counts(r, &faces[i]) && (ev_box_iou(box, faces[i].box) >= 0.5 ||
-                                      (faces[i].invalid && ev_box_inside(box, faces[i].box) >= 0.5)))
+        if (!counts(r, &faces[i]) &&
+            (ev_box_iou(box, faces[i].box) >= 0.5 ||
+             (faces[i].invalid && ev_box_inside(box, faces[i].box) >= 0.5)))
             return 1;
     return 0;
 }

@@ -18,7 +18,7 @@ typedef struct {
     struct ev_recall_hit {
         double score, height; /**< of the box that found a face; height of the face, px */
         int found;            /**< 1: on a face, 0: false positive */
-    } *hits;
+    } * hits;
     size_t n_hits, cap_hits;
     double *heights; /**< of every face that counts, px */
     size_t n_heights, cap_heights;
