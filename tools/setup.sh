@@ -1,0 +1,61 @@
+#!/bin/sh
+# Installs the Debian packages that veil needs; calls apt only when one is missing.
+# usage: tools/setup.sh GROUP...     groups: build media test fuzz train (no group: build)
+set -eu
+
+build="gcc libc6-dev binutils make pkg-config meson ninja-build libavcodec-dev libavformat-dev
+libavfilter-dev libavutil-dev libavdevice-dev libswscale-dev libswresample-dev libjansson-dev
+libprotobuf-c-dev protobuf-c-compiler"
+media="ffmpeg python3"
+test="g++ libcmocka-dev clang-format python3-numpy"
+fuzz="clang"
+train="python3-torch python3-numpy python3-opencv"
+
+die() { echo "setup: $*" >&2; exit 1; }
+
+want=
+for g in "${@:-build}"; do
+    case $g in
+    build) want="$want $build" ;;
+    media)
+        want="$want $media"
+        command -v npm >/dev/null 2>&1 || want="$want npm"
+        ;;
+    test) want="$want $test" ;;
+    fuzz) want="$want $fuzz" ;;
+    train) want="$want $train" ;;
+    *) die "no group is called $g; there are: build media test fuzz train" ;;
+    esac
+done
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+    echo "setup: not a Debian system; needed are the counterparts of:"
+    echo "$want"
+    exit 0
+fi
+
+missing=
+for p in $want; do
+    s=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null || true)
+    [ "$s" = installed ] || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || die "needs root or sudo to install:$missing"
+    as_root=sudo
+fi
+echo "setup: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086
+install() {
+    $as_root apt-get install -y --no-install-recommends $missing >"$log" 2>&1 </dev/null
+}
+# The package lists may be absent or old: fetch them, once, only when needed.
+if ! install; then
+    $as_root apt-get update -q >"$log" 2>&1 </dev/null || { tail -5 "$log" >&2; die "apt-get update failed"; }
+    install || { tail -15 "$log" >&2; die "apt-get install failed"; }
+fi
