@@ -1,0 +1,233 @@
+/* A frame goes out: the timeline says what holds for it, masks are drawn, events and tracks told.
+ * Whatever fails, the frame is covered. */
+#include "veil_priv.h"
+
+#include "mem.h"
+
+#include <string.h>
+
+void vl_veil_log(veil *v, int level, const char *text) {
+    if (v->log != NULL)
+        v->log(v->user, level, text);
+}
+
+static void tell(veil *v, int64_t pts_ns, uint32_t track, veil_decision d, veil_reason reason) {
+    veil_event e = {.pts_ns = pts_ns, .track = track, .decision = d, .reason = reason};
+    if (v->on_event != NULL)
+        v->on_event(v->user, &e);
+}
+
+/* ------------------------------------------------------------------ masks */
+
+static int reserve_masks(veil *v, size_t n) {
+    if (n <= v->cap_masks)
+        return VEIL_OK;
+    size_t cap = n * 2 + 64;
+    vl_rect *m = vl_mem_alloc(cap, sizeof *m);
+    if (m == NULL)
+        return VEIL_E_NOMEM;
+    if (v->cap_masks > 0)
+        memcpy(m, v->masks, v->cap_masks * sizeof *m);
+    vl_mem_free(v->masks);
+    v->masks = m;
+    v->cap_masks = cap;
+    return VEIL_OK;
+}
+
+static bool touches(const veil_frame *f, vl_rect r) {
+    return r.x < (float)f->width && r.y < (float)f->height && r.x + r.w > 0 && r.y + r.h > 0;
+}
+
+static vl_redact_style style_of(const veil_settings *s) {
+    return (vl_redact_style){.style = s->style,
+                             .shape = s->shape,
+                             .feather = s->feather > 0 ? s->feather : 0,
+                             .cells = s->cells,
+                             .fill_rgb = s->fill_rgb,
+                             .image = s->image,
+                             .image_width = s->image_width,
+                             .image_height = s->image_height,
+                             .image_stride = s->image_stride};
+}
+
+/* v->masks[0..n) are in px of the frame as stored. */
+static int draw(veil *v, const veil_frame *f, size_t n, const vl_redact_style *style) {
+    if (vl_fault_hits(&v->fault, "redact"))
+        return VEIL_E_INTERNAL;
+    if (n == 0 || style->style == VEIL_STYLE_NONE)
+        return VEIL_OK;
+    return vl_redact_draw(v->redact, f, v->masks, n, style);
+}
+
+int vl_hide_boxes(veil *v, const veil_frame *f, const vl_rect *boxes, size_t n,
+                  const vl_settings *set) {
+    float padding = set->s.padding > 0 ? set->s.padding : 0;
+    vl_redact_style style = style_of(&set->s);
+    size_t k = 0;
+    int err = reserve_masks(v, n);
+    for (size_t i = 0; err == VEIL_OK && i < n; i++) {
+        vl_rect r = vl_frame_from_upright(f, vl_track_grown(boxes[i], padding));
+        if (touches(f, r))
+            v->masks[k++] = r;
+    }
+    if (err == VEIL_OK)
+        err = draw(v, f, k, &style);
+    if (err != VEIL_OK)
+        vl_redact_cover(f);
+    return err;
+}
+
+/* Hide zones are hidden whole, whatever is in them. */
+static int hide_zones(veil *v, const veil_frame *f, const vl_settings *set) {
+    float w = (float)vl_frame_upright_width(f), h = (float)vl_frame_upright_height(f);
+    size_t n = 0;
+    int err = reserve_masks(v, set->s.n_zones);
+    for (size_t i = 0; err == VEIL_OK && i < set->s.n_zones; i++) {
+        const veil_zone *z = &set->zones[i];
+        vl_rect r = {z->x * w, z->y * h, z->w * w, z->h * h};
+        r = vl_frame_from_upright(f, r);
+        if (z->decision == VEIL_HIDE && r.w > 0 && r.h > 0 && touches(f, r))
+            v->masks[n++] = r;
+    }
+    vl_redact_style style = style_of(&set->s);
+    style.shape = VEIL_SHAPE_BOX;
+    if (err == VEIL_OK && n > 0)
+        err = draw(v, f, n, &style);
+    return err;
+}
+
+/* ------------------------------------------------------------------ what is told */
+
+/* The user's HIDE reaches frames that were analysed before it was said. Under lock. */
+static void obey_hide(veil *v, const vl_entries *list) {
+    for (size_t i = 0; i < v->n_wishes; i++) {
+        vl_entry *e = vl_timeline_find(list, v->wishes[i].track);
+        if (e != NULL && v->wishes[i].decision == VEIL_HIDE) {
+            e->keep = false;
+            e->reason = VEIL_REASON_USER;
+        }
+    }
+}
+
+static void report_events(veil *v, const vl_entries *list, int64_t pts_ns) {
+    const vl_entries *past = vl_timeline_past(v->timeline);
+    for (size_t i = 0; i < list->n; i++) {
+        const vl_entry *e = &list->e[i];
+        const vl_entry *before = v->last_covered ? NULL : vl_timeline_find(past, e->id);
+        bool was = before != NULL && before->keep;
+        if (e->keep && !was)
+            tell(v, pts_ns, e->id, VEIL_KEEP, e->reason);
+        else if (!e->keep && was)
+            tell(v, pts_ns, e->id, VEIL_HIDE, e->reason);
+    }
+}
+
+/* Under lock. */
+static int publish(veil *v, const veil_frame *f, const vl_entries *list) {
+    v->n_out = 0;
+    if (list->n > v->cap_out) {
+        size_t cap = list->n * 2 + 32;
+        veil_track *out = vl_mem_alloc(cap, sizeof *out);
+        if (out == NULL)
+            return VEIL_E_NOMEM;
+        vl_mem_free(v->out);
+        v->out = out;
+        v->cap_out = cap;
+    }
+    for (size_t i = 0; i < list->n; i++) {
+        const vl_entry *e = &list->e[i];
+        vl_rect r = vl_frame_from_upright(f, e->box);
+        v->out[i] = (veil_track){.id = e->id,
+                                 .x = r.x,
+                                 .y = r.y,
+                                 .w = r.w,
+                                 .h = r.h,
+                                 .score = e->score,
+                                 .interview = e->interview,
+                                 .age = e->age,
+                                 .lost = e->lost,
+                                 .decision = e->keep ? VEIL_KEEP : VEIL_HIDE,
+                                 .reason = e->reason};
+    }
+    v->n_out = list->n;
+    return VEIL_OK;
+}
+
+/* ------------------------------------------------------------------ the frame */
+
+static void cover(veil *v, const veil_frame *f, veil_reason reason, veil_result *r) {
+    vl_redact_cover(f);
+    if (!v->last_covered)
+        tell(v, f->pts_ns, 0, VEIL_HIDE, reason);
+    if (!v->last_covered && reason == VEIL_REASON_ERROR)
+        vl_veil_log(v, 0, "the analysis failed: frames are covered");
+    v->last_covered = true;
+    r->covered = 1;
+    r->reason = reason;
+}
+
+static int hide_faces(veil *v, const veil_frame *f, const vl_entries *list, const vl_settings *set,
+                      veil_result *r) {
+    int err = reserve_masks(v, list->n);
+    if (err != VEIL_OK)
+        return err;
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        r->n_kept += list->e[i].keep;
+        if (!list->e[i].keep)
+            v->masks[n++] = list->e[i].cover;
+    }
+    r->n_hidden = (int32_t)n;
+    err = vl_hide_boxes(v, f, v->masks, n, set); /* in place: each box is read before written */
+    return err == VEIL_OK ? hide_zones(v, f, set) : err;
+}
+
+static int fix_and_draw(veil *v, const vl_slot *slot, veil_result *r) {
+    const veil_frame *f = &slot->frame;
+    int err;
+    const vl_entries *list = vl_timeline_fix(v->timeline, &err);
+    if (list == NULL)
+        return err;
+    vl_settings set;
+    pthread_mutex_lock(&v->lock);
+    set = v->set;
+    obey_hide(v, list);
+    err = publish(v, f, list);
+    pthread_mutex_unlock(&v->lock);
+    if (err != VEIL_OK)
+        return err;
+    err = hide_faces(v, f, list, &set, r);
+    if (err != VEIL_OK)
+        return err;
+    report_events(v, list, f->pts_ns);
+    v->last_covered = false;
+    return VEIL_OK;
+}
+
+int vl_hide_frame(veil *v, veil_result *result) {
+    const vl_slot *slot = vl_timeline_oldest(v->timeline);
+    veil_result r = {.detected = slot->detected};
+    int err = VEIL_OK;
+    pthread_mutex_lock(&v->draw);
+    if (atomic_load(&v->cover) != 0) {
+        cover(v, &slot->frame, VEIL_REASON_PANIC, &r);
+    } else if (slot->covered) {
+        cover(v, &slot->frame, slot->reason, &r);
+    } else {
+        err = fix_and_draw(v, slot, &r);
+        if (err != VEIL_OK) {
+            r.n_hidden = r.n_kept = 0;
+            cover(v, &slot->frame, VEIL_REASON_ERROR, &r);
+        }
+    }
+    if (r.covered) {
+        pthread_mutex_lock(&v->lock);
+        v->n_out = 0;
+        pthread_mutex_unlock(&v->lock);
+    }
+    pthread_mutex_unlock(&v->draw);
+    vl_timeline_pop(v->timeline);
+    if (result != NULL)
+        *result = r;
+    return err;
+}

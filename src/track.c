@@ -1,0 +1,409 @@
+/* See track.h. After ByteTrack (Zhang et al. 2022): first the sure detections are given to the
+ * tracks, then the weak ones to the tracks left over. A weak detection continues a track but never
+ * starts one. Boxes are enlarged before they are compared (C-BIoU, Yang et al. 2023), because a
+ * small face moves farther than its own size. */
+#include "track.h"
+
+#include "assign.h"
+#include "mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUFFER_SURE     0.35f /* boxes enlarged by this part on each side */
+#define BUFFER_WEAK     0.20f
+#define UNMATCHED_SURE  0.90f /* cost: 1 - overlap of enlarged boxes, plus difference in size */
+#define UNMATCHED_WEAK  0.65f
+#define UNMATCHED_FAR   1.00f /* cost: distance over reach */
+#define REACH           1.6f  /* sizes that a face may jump between two looks */
+#define RIVAL           0.45f /* a second choice nearer than this makes a match unsure */
+#define PAIRS_PER_TRACK 16
+#define DAMP_S          0.4f /* a lost face's velocity fades */
+#define GROW_START      0.06f
+#define GROW_END        0.35f /* part of the size on each side when the hold ends */
+#define NS              1e-9f
+
+struct vl_tracker {
+    vl_track *tracks; /* [VL_TRACK_MAX] */
+    size_t n;
+    uint32_t next_id;
+    int64_t pts_ns;
+    bool started;
+    vl_assign *assign;
+    vl_assign_pair *pairs; /* [VL_TRACK_MAX * PAIRS_PER_TRACK] */
+    int32_t *row_track;    /* [VL_TRACK_MAX] rows of the assignment problem */
+    int32_t *col_det;      /* [VL_TRACK_DET_MAX] its columns, sorted by centre x */
+    int32_t *col_of_row;   /* [VL_TRACK_MAX] */
+    int32_t *det_of_track; /* [VL_TRACK_MAX] -1: none */
+    uint8_t *det_used;     /* [VL_TRACK_DET_MAX] */
+    float *best, *second;  /* [VL_TRACK_DET_MAX] cheapest and next cheapest cost of a column */
+    float *row_best, *row_second; /* [VL_TRACK_MAX] */
+};
+
+float vl_track_overlap(vl_rect a, vl_rect b) {
+    float w = fminf(a.x + a.w, b.x + b.w) - fmaxf(a.x, b.x);
+    float h = fminf(a.y + a.h, b.y + b.h) - fmaxf(a.y, b.y);
+    if (!(w > 0) || !(h > 0))
+        return 0;
+    return w * h / (a.w * a.h + b.w * b.h - w * h);
+}
+
+vl_rect vl_track_hull(vl_rect a, vl_rect b) {
+    float x = fminf(a.x, b.x), y = fminf(a.y, b.y);
+    return (vl_rect){x, y, fmaxf(a.x + a.w, b.x + b.w) - x, fmaxf(a.y + a.h, b.y + b.h) - y};
+}
+
+vl_rect vl_track_grown(vl_rect r, float part) {
+    return (vl_rect){r.x - r.w * part, r.y - r.h * part, r.w * (1 + 2 * part),
+                     r.h * (1 + 2 * part)};
+}
+
+int vl_track_create(vl_tracker **out) {
+    *out = NULL;
+    vl_tracker *t = vl_mem_alloc(1, sizeof *t);
+    if (t == NULL)
+        return VEIL_E_NOMEM;
+    int err = vl_assign_create(&t->assign);
+    if (err != VEIL_OK)
+        goto fail;
+    err = VEIL_E_NOMEM;
+    t->tracks = vl_mem_alloc(VL_TRACK_MAX, sizeof *t->tracks);
+    t->pairs = vl_mem_alloc(VL_TRACK_MAX * PAIRS_PER_TRACK, sizeof *t->pairs);
+    t->row_track = vl_mem_alloc(VL_TRACK_MAX, sizeof *t->row_track);
+    t->col_det = vl_mem_alloc(VL_TRACK_DET_MAX, sizeof *t->col_det);
+    t->col_of_row = vl_mem_alloc(VL_TRACK_MAX, sizeof *t->col_of_row);
+    t->det_of_track = vl_mem_alloc(VL_TRACK_MAX, sizeof *t->det_of_track);
+    t->det_used = vl_mem_alloc(VL_TRACK_DET_MAX, sizeof *t->det_used);
+    t->best = vl_mem_alloc(VL_TRACK_DET_MAX, sizeof *t->best);
+    t->second = vl_mem_alloc(VL_TRACK_DET_MAX, sizeof *t->second);
+    t->row_best = vl_mem_alloc(VL_TRACK_MAX, sizeof *t->row_best);
+    t->row_second = vl_mem_alloc(VL_TRACK_MAX, sizeof *t->row_second);
+    if (!t->tracks || !t->pairs || !t->row_track || !t->col_det || !t->col_of_row ||
+        !t->det_of_track || !t->det_used || !t->best || !t->second || !t->row_best ||
+        !t->row_second)
+        goto fail;
+    t->next_id = 1;
+    *out = t;
+    return VEIL_OK;
+fail:
+    vl_track_destroy(t);
+    return err;
+}
+
+void vl_track_destroy(vl_tracker *t) {
+    if (t == NULL)
+        return;
+    vl_assign_destroy(t->assign);
+    vl_mem_free(t->tracks);
+    vl_mem_free(t->pairs);
+    vl_mem_free(t->row_track);
+    vl_mem_free(t->col_det);
+    vl_mem_free(t->col_of_row);
+    vl_mem_free(t->det_of_track);
+    vl_mem_free(t->det_used);
+    vl_mem_free(t->best);
+    vl_mem_free(t->second);
+    vl_mem_free(t->row_best);
+    vl_mem_free(t->row_second);
+    vl_mem_free(t);
+}
+
+void vl_track_reset(vl_tracker *t) {
+    t->n = 0;
+    t->started = false;
+}
+
+vl_track *vl_track_list(vl_tracker *t, size_t *n) {
+    *n = t->n;
+    return t->tracks;
+}
+
+/* ------------------------------------------------------------------ prediction */
+
+static void predict(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
+                    const vl_motion *camera) {
+    float dt = t->started ? (float)(pts_ns - t->pts_ns) * NS : 0;
+    dt = fminf(fmaxf(dt, 0), 1);
+    for (size_t i = 0; i < t->n; i++) {
+        vl_track *k = &t->tracks[i];
+        vl_kalman_predict(&k->k, dt);
+        if (rules->kind == VEIL_TRACKER_BYTETRACK)
+            vl_kalman_camera(&k->k, camera);
+        if (k->lost > 0)
+            vl_kalman_damp(&k->k, expf(-dt / DAMP_S));
+        k->age++;
+        k->lost++;
+        k->detected = false;
+        k->unsure = false;
+        k->score = 0;
+        k->gap_ns = 0;
+        k->box = vl_kalman_box(&k->k);
+        t->det_of_track[i] = -1;
+    }
+    t->pts_ns = pts_ns;
+    t->started = true;
+}
+
+/* ------------------------------------------------------------------ association */
+
+static vl_rect rect_of(const veil_detection *d) {
+    return (vl_rect){d->x, d->y, d->w, d->h};
+}
+
+static float center_x(const veil_detection *d) {
+    return d->x + d->w / 2;
+}
+
+/* Columns: unused detections with low <= score < high, sorted by centre x (insertion into a sorted
+ * prefix would be quadratic; heap sort is not and needs no context). */
+static void sift(const veil_detection *d, int32_t *c, size_t n, size_t i) {
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= n)
+            return;
+        if (child + 1 < n && center_x(&d[c[child + 1]]) > center_x(&d[c[child]]))
+            child++;
+        if (center_x(&d[c[child]]) <= center_x(&d[c[i]]))
+            return;
+        int32_t s = c[i];
+        c[i] = c[child];
+        c[child] = s;
+        i = child;
+    }
+}
+
+static int32_t choose_columns(vl_tracker *t, const veil_detection *dets, size_t n_dets, float low,
+                              float high) {
+    size_t n = 0;
+    for (size_t i = 0; i < n_dets; i++)
+        if (!t->det_used[i] && dets[i].score >= low && dets[i].score < high)
+            t->col_det[n++] = (int32_t)i;
+    for (size_t i = n / 2; i-- > 0;)
+        sift(dets, t->col_det, n, i);
+    for (size_t k = n; k > 1; k--) {
+        int32_t s = t->col_det[0];
+        t->col_det[0] = t->col_det[k - 1];
+        t->col_det[k - 1] = s;
+        sift(dets, t->col_det, k - 1, 0);
+    }
+    return (int32_t)n;
+}
+
+static int32_t choose_rows(vl_tracker *t) {
+    int32_t n = 0;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->det_of_track[i] < 0)
+            t->row_track[n++] = (int32_t)i;
+    return n;
+}
+
+typedef enum { BY_OVERLAP, BY_DISTANCE } measure;
+
+/* Cost of giving detection d to track k; HUGE_VALF: impossible. */
+static float cost_of(const vl_track *k, const veil_detection *d, measure by, float buffer) {
+    vl_rect a = k->box, b = rect_of(d);
+    float ratio = fabsf(logf((b.w * b.h) / fmaxf(a.w * a.h, 1e-6f))); /* of the areas */
+    if (ratio > 1.8f)
+        return HUGE_VALF;
+    if (by == BY_OVERLAP) {
+        float o = vl_track_overlap(vl_track_grown(a, buffer), vl_track_grown(b, buffer));
+        return o > 0 ? 1 - o + 0.1f * ratio : HUGE_VALF;
+    }
+    float reach = REACH * sqrtf(b.w * b.h) + vl_kalman_spread_px(&k->k);
+    float dist = hypotf(a.x + a.w / 2 - b.x - b.w / 2, a.y + a.h / 2 - b.y - b.h / 2);
+    return dist < reach ? dist / reach + 0.2f * ratio : HUGE_VALF;
+}
+
+/* First column whose centre is at x or right of it. */
+static int32_t first_column(const vl_tracker *t, const veil_detection *dets, int32_t n, float x) {
+    int32_t low = 0, high = n;
+    while (low < high) {
+        int32_t mid = (low + high) / 2;
+        if (center_x(&dets[t->col_det[mid]]) < x)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* Keeps the cheapest PAIRS_PER_TRACK pairs of a row. */
+static size_t add_pair(vl_assign_pair *row, size_t n, vl_assign_pair p) {
+    if (n < PAIRS_PER_TRACK) {
+        row[n] = p;
+        return n + 1;
+    }
+    size_t worst = 0;
+    for (size_t i = 1; i < n; i++)
+        if (row[i].cost > row[worst].cost)
+            worst = i;
+    if (p.cost < row[worst].cost)
+        row[worst] = p;
+    return n;
+}
+
+static void note_rivals(vl_tracker *t, const vl_assign_pair *p) {
+    float *best[2] = {&t->best[p->col], &t->row_best[p->row]};
+    float *second[2] = {&t->second[p->col], &t->row_second[p->row]};
+    for (int i = 0; i < 2; i++) {
+        if (p->cost < *best[i]) {
+            *second[i] = *best[i];
+            *best[i] = p->cost;
+        } else if (p->cost < *second[i]) {
+            *second[i] = p->cost;
+        }
+    }
+}
+
+static size_t make_pairs(vl_tracker *t, const veil_detection *dets, int32_t rows, int32_t cols,
+                         measure by, float buffer, float limit) {
+    size_t n = 0;
+    float widest = 0;
+    for (int32_t c = 0; c < cols; c++) {
+        widest = fmaxf(widest, fmaxf(dets[t->col_det[c]].w, dets[t->col_det[c]].h));
+        t->best[c] = t->second[c] = HUGE_VALF;
+    }
+    for (int32_t r = 0; r < rows; r++) {
+        const vl_track *k = &t->tracks[t->row_track[r]];
+        float x = k->box.x + k->box.w / 2;
+        float far = by == BY_OVERLAP ? (k->box.w + widest) * (0.5f + buffer)
+                                     : REACH * widest + vl_kalman_spread_px(&k->k);
+        size_t in_row = 0;
+        t->row_best[r] = t->row_second[r] = HUGE_VALF;
+        for (int32_t c = first_column(t, dets, cols, x - far); c < cols; c++) {
+            const veil_detection *d = &dets[t->col_det[c]];
+            if (center_x(d) > x + far)
+                break;
+            vl_assign_pair p = {r, c, cost_of(k, d, by, buffer)};
+            if (p.cost < limit) {
+                in_row = add_pair(t->pairs + n, in_row, p);
+                note_rivals(t, &p);
+            }
+        }
+        n += in_row;
+    }
+    return n;
+}
+
+/* One round of matching. unsure: every match of this round is. */
+static int associate(vl_tracker *t, const veil_detection *dets, size_t n_dets, float low,
+                     float high, measure by, float buffer, float limit, bool unsure) {
+    int32_t cols = choose_columns(t, dets, n_dets, low, high);
+    int32_t rows = choose_rows(t);
+    if (rows == 0 || cols == 0)
+        return VEIL_OK;
+    size_t n = make_pairs(t, dets, rows, cols, by, buffer, limit);
+    int err = vl_assign_solve(t->assign, rows, cols, t->pairs, n, limit, t->col_of_row);
+    if (err != VEIL_OK)
+        return err;
+    for (int32_t r = 0; r < rows; r++) {
+        int32_t c = t->col_of_row[r];
+        if (c < 0)
+            continue;
+        vl_track *k = &t->tracks[t->row_track[r]];
+        t->det_of_track[t->row_track[r]] = t->col_det[c];
+        t->det_used[t->col_det[c]] = 1;
+        k->unsure = unsure || t->second[c] < t->best[c] + RIVAL ||
+                    t->row_second[r] < t->row_best[r] + RIVAL;
+    }
+    return VEIL_OK;
+}
+
+/* ------------------------------------------------------------------ life of a track */
+
+static void see(vl_track *k, const veil_detection *d, int64_t pts_ns, float noise) {
+    vl_rect b = rect_of(d);
+    vl_kalman_update(&k->k, b, noise);
+    k->box = b;
+    k->gap_ns = k->hits > 0 ? pts_ns - k->seen_ns : 0;
+    k->score = d->score;
+    k->interview = d->interview;
+    k->detected = true;
+    k->lost = 0;
+    k->hits++;
+    k->seen_ns = pts_ns;
+}
+
+static int start(vl_tracker *t, const veil_detection *d, int64_t pts_ns) {
+    if (t->n == VL_TRACK_MAX || t->next_id == UINT32_MAX)
+        return VEIL_E_SIZE;
+    vl_track *k = &t->tracks[t->n++];
+    *k = (vl_track){.id = t->next_id++, .born_ns = pts_ns};
+    vl_kalman_start(&k->k, rect_of(d));
+    see(k, d, pts_ns, 1);
+    return VEIL_OK;
+}
+
+/* A detection is hidden together with where the filter takes the face to be; a lost face more the
+ * longer it is lost. */
+static void set_cover(vl_track *k, int64_t pts_ns, int64_t hold_ns) {
+    if (k->detected) {
+        k->cover = vl_track_hull(k->box, vl_kalman_box(&k->k));
+        return;
+    }
+    float part = hold_ns > 0 ? (float)(pts_ns - k->seen_ns) / (float)hold_ns : 0;
+    part = fminf(fmaxf(part, 0), 1);
+    float size = sqrtf(fmaxf(k->box.w * k->box.h, 1));
+    float spread = fminf(vl_kalman_spread_px(&k->k) / size, GROW_END);
+    k->cover = vl_track_grown(k->box, fmaxf(GROW_START + (GROW_END - GROW_START) * part, spread));
+}
+
+static void drop(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns) {
+    size_t kept = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const vl_track *k = &t->tracks[i];
+        bool gone = k->lost > 0 &&
+                    (rules->kind == VEIL_TRACKER_NONE || pts_ns - k->seen_ns > rules->hold_ns);
+        if (!gone)
+            t->tracks[kept++] = *k;
+    }
+    t->n = kept;
+}
+
+static int match_all(vl_tracker *t, const vl_track_rules *rules, const veil_detection *dets,
+                     size_t n) {
+    if (rules->kind == VEIL_TRACKER_NONE)
+        return VEIL_OK;
+    int err = associate(t, dets, n, rules->min_score, HUGE_VALF, BY_OVERLAP, BUFFER_SURE,
+                        UNMATCHED_SURE, false);
+    if (rules->kind == VEIL_TRACKER_SORT)
+        return err;
+    if (err == VEIL_OK)
+        err = associate(t, dets, n, rules->low_score, rules->min_score, BY_OVERLAP, BUFFER_WEAK,
+                        UNMATCHED_WEAK, false);
+    if (err == VEIL_OK)
+        err =
+            associate(t, dets, n, rules->min_score, HUGE_VALF, BY_DISTANCE, 0, UNMATCHED_FAR, true);
+    return err;
+}
+
+int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
+                  const vl_motion *camera, const veil_detection *dets, size_t n_dets) {
+    if (n_dets > VL_TRACK_DET_MAX)
+        return VEIL_E_SIZE;
+    predict(t, rules, pts_ns, camera);
+    if (dets != NULL) {
+        memset(t->det_used, 0, VL_TRACK_DET_MAX);
+        int err = match_all(t, rules, dets, n_dets);
+        if (err != VEIL_OK)
+            return err;
+        for (size_t i = 0; i < t->n; i++) {
+            if (t->det_of_track[i] < 0)
+                continue;
+            const veil_detection *d = &dets[t->det_of_track[i]];
+            see(&t->tracks[i], d, pts_ns, d->score < rules->min_score ? 3.0f : 1.0f);
+        }
+        drop(t, rules, pts_ns);
+        for (size_t i = 0; i < n_dets; i++) {
+            if (t->det_used[i] || dets[i].score < rules->min_score)
+                continue;
+            err = start(t, &dets[i], pts_ns);
+            if (err != VEIL_OK)
+                return err;
+        }
+    }
+    for (size_t i = 0; i < t->n; i++)
+        set_cover(&t->tracks[i], pts_ns, rules->hold_ns);
+    return VEIL_OK;
+}
