@@ -1,4 +1,4 @@
-"""Decode every picture once into one memory-mapped file of uint8 RGB.
+"""Decode every picture once into one file of uint8 RGB.
 
 Decoding WebP costs more than a training step on a small network, so it must
 not happen in the loop. The operating system's page cache does the rest.
@@ -6,6 +6,7 @@ not happen in the loop. The operating system's page cache does the rest.
 import hashlib
 import json
 import multiprocessing as mp
+import os
 from pathlib import Path
 
 import cv2
@@ -32,7 +33,7 @@ def _fill(job):
 
 
 class PictureCache:
-    """pictures[i] is the RGB picture i as a read-only view of the memory map."""
+    """pictures[i] is the RGB picture i (h, w, 3), read from the cache file."""
 
     def __init__(self, paths, shapes, cache=CACHE, workers=2):
         paths = [str(p) for p in paths]
@@ -54,7 +55,7 @@ class PictureCache:
                 for _ in pool.imap_unordered(_fill, jobs):
                     pass
             done.write_text("whole\n")
-        self.data = np.memmap(file, np.uint8, "r", shape=(total,))
+        self.file = os.open(file, os.O_RDONLY)  # one read costs less than hundreds of page faults
 
     def __len__(self):
         return len(self.shapes)
@@ -62,4 +63,4 @@ class PictureCache:
     def __getitem__(self, i):
         h, w = self.shapes[i]
         o = self.offsets[i]
-        return self.data[o:o + h * w * 3].reshape(h, w, 3)
+        return np.frombuffer(os.pread(self.file, h * w * 3, int(o)), np.uint8).reshape(h, w, 3)

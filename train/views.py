@@ -24,7 +24,7 @@ def cut(img, faces, rect, size):
     dx1, dy1 = min(ow, round((x1 - x) * sx)), min(oh, round((y1 - y) * sy))
     if dx1 <= dx0 or dy1 <= dy0:
         return out, _empty()
-    how = cv2.INTER_AREA if sx < 0.8 else cv2.INTER_LINEAR
+    how = cv2.INTER_AREA if sx < 0.6 else cv2.INTER_LINEAR
     out[dy0:dy1, dx0:dx1] = cv2.resize(img[y0:y1, x0:x1], (dx1 - dx0, dy1 - dy0), interpolation=how)
     b = boxes.copy()
     b[:, 0], b[:, 1] = (b[:, 0] - x) * sx, (b[:, 1] - y) * sy
