@@ -1,0 +1,59 @@
+/* eval_io.h - what the parts of `veil eval` share: options, messages, files, pictures in, PNG out.
+ */
+#ifndef CLI_EVAL_IO_H
+#define CLI_EVAL_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/** One line on stderr, "veil: " before it. Returns -1. */
+int evio_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+typedef enum { EVIO_FLAG, EVIO_TEXT, EVIO_NUMBER } evio_kind;
+
+/** An option "--name"; to points to an int (flag), const char * (text) or double (number). */
+typedef struct {
+    const char *name;
+    evio_kind kind;
+    void *to;
+    const char *help;
+} evio_option;
+
+/** Reads all arguments after argv[0]. 0: go on; 1: help was printed, stop with success; -1: said
+ * what is wrong. */
+int evio_options(int argc, char **argv, const evio_option *options, size_t n, const char *about);
+
+/** A whole file plus a zero byte behind it; NULL after saying why. size may be NULL. */
+char *evio_read(const char *path, size_t *size);
+
+/** Opens for writing beside path; evio_close_out renames it into place or says what failed. "-" is
+ * stdout. NULL after saying why. */
+FILE *evio_open_out(const char *path);
+int evio_close_out(FILE *file, const char *path);
+
+/** dir/name, and so on; a new string, NULL without memory. */
+char *evio_join(const char *dir, const char *name);
+
+/** --data, else $VEIL_DATA, else ../shared/data. */
+const char *evio_data(const char *option);
+
+/** A picture, upright, 3 bytes R, G, B a px, rows of 3 * width. */
+typedef struct {
+    uint8_t *rgb;
+    int width, height;
+} evio_picture;
+
+/** 0, or -1 after saying why. Free rgb. */
+int evio_picture_read(const char *path, evio_picture *out);
+
+/** PNG bytes of RGB pixels; NULL without memory. Free them. */
+uint8_t *evio_png(const uint8_t *rgb, int width, int height, size_t *size);
+
+/** Writes a PNG file; 0, or -1 after saying why. */
+int evio_png_write(const char *path, const uint8_t *rgb, int width, int height);
+
+/** Seconds on a clock that only goes forward. */
+double evio_seconds(void);
+
+#endif

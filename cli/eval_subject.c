@@ -1,0 +1,375 @@
+/* eval_subject.c - `veil eval subject`: does the network tell interviewees from bystanders? On the
+ * labelled test pictures nobody doubted, beside two rules that look at size alone. Faces that the
+ * network does not find are left out of the class figures and counted apart. */
+#include "eval.h"
+#include "eval_io.h"
+#include "eval_net.h"
+#include "plot.h"
+#include "recall.h"
+#include "roc.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_BOXES = 1000 };
+
+typedef struct {
+    const char *data, *list, *model, *json, *plot, *size_text;
+    double threads, min_score, kept, min_side;
+    evnet_size size;
+} settings;
+
+/* One labelled face and what was said about it. */
+typedef struct {
+    int interview;
+    double side;    /* height as a part of the picture's short side */
+    double network; /* P(interview), NaN = not found */
+    int largest;    /* 1: no face of the picture has a larger area */
+} judged;
+
+typedef struct {
+    judged *faces;
+    size_t n, cap, n_pictures;
+} table;
+
+/* One way of telling, on the faces that count. */
+typedef struct {
+    ev_roc roc;
+    ev_roc_point at;
+    double accuracy;
+} rule;
+
+typedef struct {
+    rule network, height;
+    size_t n_interview, n_background, missed_interview, missed_background;
+    double largest_kept, largest_hidden;
+    size_t height_wrong, network_right_there, largest_wrong, network_right_there_too;
+    size_t network_wrong, height_right_there;
+    double accuracy_half; /* network at P >= 0.5 */
+} figures;
+
+static double member(const json_t *face, size_t i) {
+    return json_number_value(json_array_get(json_object_get(face, "box"), i));
+}
+
+static ev_box face_box(const json_t *face) {
+    return (ev_box){member(face, 0), member(face, 1), member(face, 2), member(face, 3)};
+}
+
+static int add_faces(table *t, const json_t *picture, const veil_detection *found, size_t n_found) {
+    const json_t *faces = json_object_get(picture, "faces");
+    double width = json_number_value(json_object_get(picture, "width"));
+    double height = json_number_value(json_object_get(picture, "height"));
+    double largest = 0;
+    for (size_t i = 0; i < json_array_size(faces); i++) {
+        ev_box b = face_box(json_array_get(faces, i));
+        largest = fmax(largest, b.w * b.h);
+    }
+    for (size_t i = 0; i < json_array_size(faces); i++) {
+        const json_t *face = json_array_get(faces, i);
+        const char *class = json_string_value(json_object_get(face, "class"));
+        if (!class || json_is_true(json_object_get(face, "ignore")))
+            continue;
+        ev_box b = face_box(face);
+        judged j = {!strcmp(class, "interview"), b.h / fmin(width, height), NAN,
+                    b.w * b.h >= largest};
+        double best = 0.5;
+        for (size_t d = 0; d < n_found; d++) {
+            ev_box f = {(double)found[d].x, (double)found[d].y, (double)found[d].w,
+                        (double)found[d].h};
+            double iou = ev_box_iou(b, f);
+            if (iou >= best) {
+                best = iou;
+                j.network = (double)found[d].interview;
+            }
+        }
+        void *grown = t->faces;
+        if (ev_box_grow(&grown, t->n, &t->cap, sizeof *t->faces))
+            return evio_say("out of memory");
+        t->faces = grown;
+        t->faces[t->n++] = j;
+    }
+    return 0;
+}
+
+static int wanted(const json_t *p) {
+    const char *split = json_string_value(json_object_get(p, "split"));
+    return split && !strcmp(split, "test") && json_is_true(json_object_get(p, "labelled")) &&
+           !json_is_true(json_object_get(p, "doubtful"));
+}
+
+static int one_picture(table *t, evnet *net, const settings *s, const char *dir, const json_t *p) {
+    static veil_detection found[MAX_BOXES];
+    const char *name = json_string_value(json_object_get(p, "image"));
+    if (!name)
+        return evio_say("a picture without a name");
+    char *path = evio_join(dir, name);
+    evio_picture picture = {0};
+    size_t n = 0;
+    int rc = path ? evio_picture_read(path, &picture) : -1;
+    if (rc == 0)
+        rc = evnet_detect(net, &picture, &s->size, s->min_score, found, MAX_BOXES, &n);
+    if (rc == 0)
+        rc = add_faces(t, p, found, n);
+    t->n_pictures++;
+    free(picture.rgb);
+    free(path);
+    return rc;
+}
+
+static int fill_table(table *t, const settings *s) {
+    const char *dir = evio_data(s->data);
+    char *default_list = evio_join(dir, "train.jsonl");
+    const char *list = s->list ? s->list : default_list;
+    evnet net = {0};
+    FILE *f = list ? fopen(list, "r") : NULL;
+    int rc = f ? evnet_open(&net, s->model, (int)s->threads)
+               : evio_say("%s: cannot be opened", list ? list : "the list");
+    for (size_t line = 1; rc == 0; line++) {
+        json_error_t error;
+        json_t *p = json_loadf(f, JSON_DISABLE_EOF_CHECK, &error);
+        if (!p) {
+            if (json_error_code(&error) != json_error_premature_end_of_input)
+                rc = evio_say("%s: picture %zu: %s", list, line, error.text);
+            break;
+        }
+        if (wanted(p))
+            rc = one_picture(t, &net, s, dir, p);
+        json_decref(p);
+    }
+    if (rc == 0 && t->n == 0)
+        rc = evio_say("%s: no labelled test picture", list);
+    if (f)
+        fclose(f);
+    evnet_close(&net);
+    free(default_list);
+    return rc;
+}
+
+static int make_rule(rule *r, const ev_judged *faces, size_t n, double kept) {
+    if (ev_roc_make(&r->roc, faces, n))
+        return evio_say("both classes are needed among the faces that count");
+    r->at = ev_roc_keeping(&r->roc, kept);
+    r->accuracy = ev_roc_accuracy(faces, n, r->at.threshold);
+    return 0;
+}
+
+/* Where one rule is wrong, is the other right? */
+static void compare(figures *f, const ev_judged *net, const ev_judged *height,
+                    const unsigned char *largest, size_t n) {
+    size_t kept = 0, hidden = 0;
+    for (size_t i = 0; i < n; i++) {
+        int interview = net[i].interview;
+        int net_right = (net[i].score >= f->network.at.threshold) == interview;
+        int height_right = (height[i].score >= f->height.at.threshold) == interview;
+        int largest_right = largest[i] == interview;
+        f->height_wrong += !height_right;
+        f->network_right_there += !height_right && net_right;
+        f->network_wrong += !net_right;
+        f->height_right_there += !net_right && height_right;
+        f->largest_wrong += !largest_right;
+        f->network_right_there_too += !largest_right && net_right;
+        kept += interview && largest[i];
+        hidden += !interview && !largest[i];
+    }
+    f->largest_kept = (double)kept / (double)f->network.roc.n_interview;
+    f->largest_hidden = (double)hidden / (double)f->network.roc.n_background;
+}
+
+/* Figures over faces of at least min_side, those that the network found. */
+static int make_figures(figures *f, const table *t, double min_side, double kept) {
+    ev_judged *net = ev_box_array(NULL, t->n, sizeof *net);
+    ev_judged *height = ev_box_array(NULL, t->n, sizeof *height);
+    unsigned char *largest = calloc(t->n, 1);
+    size_t n = 0;
+    *f = (figures){0};
+    for (size_t i = 0; net && height && largest && i < t->n; i++) {
+        const judged *j = &t->faces[i];
+        if (j->side < min_side)
+            continue;
+        f->n_interview += j->interview != 0;
+        f->n_background += j->interview == 0;
+        f->missed_interview += j->interview && isnan(j->network);
+        f->missed_background += !j->interview && isnan(j->network);
+        if (isnan(j->network))
+            continue;
+        net[n] = (ev_judged){j->network, j->interview};
+        height[n] = (ev_judged){j->side, j->interview};
+        largest[n++] = j->largest != 0;
+    }
+    int rc = net && height && largest ? 0 : evio_say("out of memory");
+    if (rc == 0)
+        rc = make_rule(&f->network, net, n, kept);
+    if (rc == 0)
+        rc = make_rule(&f->height, height, n, kept);
+    if (rc == 0) {
+        f->accuracy_half = ev_roc_accuracy(net, n, 0.5);
+        compare(f, net, height, largest, n);
+    }
+    free(net);
+    free(height);
+    free(largest);
+    return rc;
+}
+
+static void print_rule(const char *name, const rule *r) {
+    printf("  %-22s hides %5.1f %% of background at %5.1f %% of interview kept (threshold %.3f), "
+           "AUC %.3f, accuracy %.1f %%\n",
+           name, 100 * r->at.hidden, 100 * r->at.kept, r->at.threshold, r->roc.auc,
+           100 * r->accuracy);
+}
+
+static double percent(size_t part, size_t whole) {
+    return whole ? 100.0 * (double)part / (double)whole : 0;
+}
+
+static void print_figures(const char *title, const figures *f) {
+    printf("%s: %zu interview, %zu background; not found by the network %zu and %zu\n", title,
+           f->n_interview, f->n_background, f->missed_interview, f->missed_background);
+    print_rule("network", &f->network);
+    print_rule("face height", &f->height);
+    printf("  %-22s hides %5.1f %% of background at %5.1f %% of interview kept\n",
+           "largest face only", 100 * f->largest_hidden, 100 * f->largest_kept);
+    printf("  network at P >= 0.5: accuracy %.1f %%\n", 100 * f->accuracy_half);
+    printf(
+        "  where the height rule is wrong (%zu faces) the network is right on %.1f %%; where the "
+        "network is wrong (%zu) the height rule is right on %.1f %%\n",
+        f->height_wrong, percent(f->network_right_there, f->height_wrong), f->network_wrong,
+        percent(f->height_right_there, f->network_wrong));
+    printf("  where \"largest face\" is wrong (%zu faces) the network is right on %.1f %%\n",
+           f->largest_wrong, percent(f->network_right_there_too, f->largest_wrong));
+}
+
+static json_t *rule_json(const rule *r) {
+    return json_pack("{s:f, s:f, s:f, s:f, s:f}", "background_hidden", r->at.hidden,
+                     "interview_kept", r->at.kept, "threshold", r->at.threshold, "auc", r->roc.auc,
+                     "accuracy", r->accuracy);
+}
+
+static json_t *figures_json(const figures *f) {
+    json_t *o = json_pack(
+        "{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "interview",
+        (json_int_t)f->n_interview, "background", (json_int_t)f->n_background, "missed_interview",
+        (json_int_t)f->missed_interview, "missed_background", (json_int_t)f->missed_background,
+        "largest_kept", f->largest_kept, "largest_hidden", f->largest_hidden, "accuracy_half",
+        f->accuracy_half, "height_wrong", (json_int_t)f->height_wrong, "network_right_there",
+        (json_int_t)f->network_right_there, "network_wrong", (json_int_t)f->network_wrong,
+        "height_right_there", (json_int_t)f->height_right_there);
+    json_object_set_new(o, "network", rule_json(&f->network));
+    json_object_set_new(o, "height", rule_json(&f->height));
+    return o;
+}
+
+static int write_json(const settings *s, const table *t, const figures *big, const figures *all) {
+    json_t *root = json_pack("{s:I, s:s, s:f, s:o, s:o}", "pictures", (json_int_t)t->n_pictures,
+                             "input", s->size_text, "min_side", s->min_side, "faces_from_min_side",
+                             figures_json(big), "all_faces", figures_json(all));
+    FILE *out = evio_open_out(s->json);
+    int rc = out ? json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : -1;
+    if (out) {
+        fputc('\n', out);
+        rc |= evio_close_out(out, s->json);
+    }
+    json_decref(root);
+    return rc;
+}
+
+static int draw(ev_plot *plot, const rule *r, uint32_t colour, const char *name) {
+    double *x = ev_box_array(NULL, r->roc.n, sizeof *x),
+           *y = ev_box_array(NULL, r->roc.n, sizeof *y);
+    if (x && y) {
+        for (size_t i = 0; i < r->roc.n; i++) {
+            x[i] = 1 - r->roc.points[i].hidden;
+            y[i] = r->roc.points[i].kept;
+        }
+        char label[60];
+        snprintf(label, sizeof label, "%s: AUC %.3f", name, r->roc.auc);
+        ev_plot_line(plot, x, y, r->roc.n, colour, label);
+    }
+    int rc = x && y ? 0 : -1;
+    free(x);
+    free(y);
+    return rc;
+}
+
+static int write_plot(const settings *s, const figures *f) {
+    const ev_plot_axes axes = {"interview or background",
+                               "share of background faces left visible",
+                               "share of interview faces kept",
+                               0,
+                               1,
+                               0,
+                               1,
+                               10,
+                               10};
+    ev_plot *plot = ev_plot_new(900, 700, &axes);
+    if (!plot || draw(plot, &f->height, 0x999999, "face height") ||
+        draw(plot, &f->network, 0x1f5fbf, "network")) {
+        ev_plot_free(plot);
+        return evio_say("out of memory");
+    }
+    ev_plot_dot(plot, 1 - f->largest_hidden, f->largest_kept, 0xbf3f1f, "largest face");
+    ev_plot_dot(plot, 1 - f->network.at.hidden, f->network.at.kept, 0x1f5fbf, "network, in use");
+    int width, height;
+    const uint8_t *rgb = ev_plot_pixels(plot, &width, &height);
+    int rc = evio_png_write(s->plot, rgb, width, height);
+    ev_plot_free(plot);
+    return rc;
+}
+
+static void free_rules(figures *f) {
+    ev_roc_free(&f->network.roc);
+    ev_roc_free(&f->height.roc);
+}
+
+static int run(const settings *s) {
+    table t = {0};
+    figures big = {0}, all = {0};
+    int rc = fill_table(&t, s);
+    if (rc == 0)
+        rc = make_figures(&big, &t, s->min_side, s->kept);
+    if (rc == 0)
+        rc = make_figures(&all, &t, 0, s->kept);
+    if (rc == 0) {
+        printf("interview or background on %zu labelled test pictures, input %s\n", t.n_pictures,
+               s->size_text);
+        char title[60];
+        snprintf(title, sizeof title, "faces of %g %% of the short side or more",
+                 100 * s->min_side);
+        print_figures(title, &big);
+        print_figures("all faces", &all);
+    }
+    if (rc == 0 && s->json)
+        rc = write_json(s, &t, &big, &all);
+    if (rc == 0 && s->plot)
+        rc = write_plot(s, &big);
+    free_rules(&big);
+    free_rules(&all);
+    free(t.faces);
+    return rc;
+}
+
+int eval_subject(int argc, char **argv) {
+    settings s = {.size_text = "640", .min_score = 0.02, .kept = 0.93, .min_side = 0.05};
+    const evio_option options[] = {
+        {"data", EVIO_TEXT, &s.data, "data folder (default $VEIL_DATA or ../shared/data)"},
+        {"list", EVIO_TEXT, &s.list, "JSON lines of pictures (default DATA/train.jsonl)"},
+        {"size", EVIO_TEXT, &s.size_text, "input: long side (640), WxH, or \"source\""},
+        {"model", EVIO_TEXT, &s.model, "model file (default: the built-in model)"},
+        {"threads", EVIO_NUMBER, &s.threads, "threads of the network (0 = all)"},
+        {"kept", EVIO_NUMBER, &s.kept, "share of interview faces to keep (0.93)"},
+        {"min-side", EVIO_NUMBER, &s.min_side, "smallest face, part of the short side (0.05)"},
+        {"min-score", EVIO_NUMBER, &s.min_score, "face score to be found (0.02)"},
+        {"json", EVIO_TEXT, &s.json, "write the figures as JSON (- = stdout)"},
+        {"plot", EVIO_TEXT, &s.plot, "write the ROC as PNG"},
+    };
+    int rc = evio_options(argc, argv, options, sizeof options / sizeof options[0],
+                          "Interview or background: the network beside rules of size.");
+    if (rc)
+        return rc > 0 ? 0 : 2;
+    if (evnet_size_parse(s.size_text, &s.size))
+        return 2;
+    return run(&s) ? 1 : 0;
+}
