@@ -143,28 +143,39 @@ bool vl_frame_full_range(const veil_frame *f) {
     return f->range == VEIL_RANGE_FULL;
 }
 
-void vl_frame_native_rgb(const veil_frame *f, uint32_t rgb, uint16_t native[3]) {
+void vl_frame_native_matrix(const veil_frame *f, float m[3][4]) {
     const vl_frame_layout *l = vl_frame_layout_of(f->format);
-    uint16_t r = rgb >> 16 & 255, g = rgb >> 8 & 255, b = rgb & 255;
     if (l == NULL || l->rgb) {
-        native[0] = r;
-        native[1] = g;
-        native[2] = b;
+        for (int i = 0; i < 3; i++)
+            for (int k = 0; k < 4; k++)
+                m[i][k] = i == k ? 1 : 0;
         return;
     }
     double kr, kb;
     vl_frame_luma_weights(f, &kr, &kb);
-    double y = kr * r + (1 - kr - kb) * g + kb * b; /* 0..255 */
-    double u = (b - y) / (2 * (1 - kb));            /* -127.5..127.5 */
-    double v = (r - y) / (2 * (1 - kr));
     bool full = vl_frame_full_range(f);
-    double unit = l->bits == 10 ? 4 : 1;
-    double top = l->bits == 10 ? 1023 : 255;
+    double unit = l->bits == 10 ? 4 : 1, top = l->bits == 10 ? 1023 : 255;
     double y_gain = full ? top / 255 : 219.0 / 255 * unit;
     double c_gain = full ? top / 255 : 224.0 / 255 * unit;
-    native[0] = (uint16_t)lrint(y * y_gain + (full ? 0 : 16 * unit));
-    native[1] = (uint16_t)lrint(fmin(top, fmax(0, u * c_gain + 128 * unit)));
-    native[2] = (uint16_t)lrint(fmin(top, fmax(0, v * c_gain + 128 * unit)));
+    double luma[3] = {kr, 1 - kr - kb, kb};
+    for (int k = 0; k < 3; k++) {
+        m[0][k] = (float)(luma[k] * y_gain);
+        m[1][k] = (float)(((k == 2) - luma[k]) / (2 * (1 - kb)) * c_gain);
+        m[2][k] = (float)(((k == 0) - luma[k]) / (2 * (1 - kr)) * c_gain);
+    }
+    m[0][3] = full ? 0 : (float)(16 * unit);
+    m[1][3] = m[2][3] = (float)(128 * unit);
+}
+
+void vl_frame_native_rgb(const veil_frame *f, uint32_t rgb, uint16_t native[3]) {
+    const vl_frame_layout *l = vl_frame_layout_of(f->format);
+    float m[3][4], top = l != NULL && l->bits == 10 ? 1023 : 255;
+    float c[3] = {(float)(rgb >> 16 & 255), (float)(rgb >> 8 & 255), (float)(rgb & 255)};
+    vl_frame_native_matrix(f, m);
+    for (int i = 0; i < 3; i++) {
+        float v = m[i][0] * c[0] + m[i][1] * c[1] + m[i][2] * c[2] + m[i][3];
+        native[i] = (uint16_t)lrintf(fminf(fmaxf(v, 0), top));
+    }
 }
 
 vl_rect vl_frame_to_upright(const veil_frame *f, vl_rect s) {

@@ -47,6 +47,9 @@ int32_t vl_frame_rows(const vl_frame_layout *l, int p, int32_t height);
 void vl_frame_luma_weights(const veil_frame *f, double *kr, double *kb);
 bool vl_frame_full_range(const veil_frame *f);
 
+/* The frame's own three channel values are m[i][0..2] * (R,G,B) + m[i][3], R,G,B 0..255. */
+void vl_frame_native_matrix(const veil_frame *f, float m[3][4]);
+
 /* 0xRRGGBB as the frame's own three channel values, valid for its matrix, range and bits. */
 void vl_frame_native_rgb(const veil_frame *f, uint32_t rgb, uint16_t native[3]);
 

@@ -11,7 +11,7 @@ typedef struct {
     veil_style style;
     veil_shape shape;
     float feather; /* as a part of the mask's size; 0 = hard edge */
-    float cells;   /* 1..8 across the mask */
+    float cells;   /* 1..8 across the longer side of the mask with its soft edge */
     uint32_t fill_rgb;
     const uint8_t *image; /* RGBA */
     int32_t image_width, image_height;
@@ -21,14 +21,20 @@ typedef struct {
 int vl_redact_create(vl_redact **out);
 void vl_redact_destroy(vl_redact *r);
 
-/* Hides every mask: boxes in px of the frame as stored, padding included already; an ellipse is
- * inscribed so that it contains the box's inner 4/5 (see redact.c). Overlapping masks are merged
- * first. Allocates only when it needs more than before. On failure the frame may be partly drawn
- * and the caller covers it. */
+/* VEIL_CPU_* levels not to use; all are used otherwise. */
+void vl_redact_set_cpu(vl_redact *r, uint32_t cpu_off);
+
+/* Hides every mask: boxes in px of the frame as stored, padding included already; the ellipse
+ * contains the box's inner 4/5 (see mask.c). A box that is not finite hides the whole frame; one
+ * without size is grown to a few px. Masks that overlap much share one grid of averages, all grids
+ * are measured before anything is drawn. Unknown styles and an image style without an image blur.
+ * Allocates only when it needs more than before. On failure the frame may be partly drawn and the
+ * caller covers it. The result is the same for every level. */
 int vl_redact_draw(vl_redact *r, const veil_frame *f, const vl_rect *masks, size_t n,
                    const vl_redact_style *style);
 
-/* Flat dark picture over everything. Needs no memory, cannot fail on a checked frame. */
+/* Flat dark picture over everything, alpha left alone. Needs no memory, cannot fail on a checked
+ * frame. */
 void vl_redact_cover(const veil_frame *f);
 
 #endif

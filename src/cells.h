@@ -1,0 +1,48 @@
+/* The averages of a hidden area, at most 8x8 cells: all that is known of a face when it is painted
+ * over. Measures them, and spreads them to rows of paint. */
+#ifndef VL_CELLS_H
+#define VL_CELLS_H
+
+#include "mask.h"
+
+#define VL_CELLS_MAX      8
+#define VL_CELLS_LEAST_PX 4 /* a cell is never narrower, unless the area is */
+
+typedef struct {
+    int32_t nx, ny;
+    /* Edges of cells, luma px; even, so that chroma has the same cells, but for the frame's end. */
+    int32_t x[VL_CELLS_MAX + 1], y[VL_CELLS_MAX + 1];
+    bool flat; /* painted as flat cells; else smoothly */
+    /* Averages in samples with 7 binary places, 5 in 10 bits: always below 32768. */
+    int16_t level[3][VL_CELLS_MAX][VL_CELLS_MAX];
+} vl_cells;
+
+/* Buffers for one width and format. */
+typedef struct {
+    uint16_t *sums;        /* samples of the widest row */
+    int16_t *weight[2][3]; /* luma and halved columns: of the cell before, its own, next */
+    int16_t *channel;      /* one spread row of one channel */
+    int16_t *spread[3];    /* per plane (VL_CELLS_MAX, row samples): cells spread across */
+    int32_t stride[3];     /* row samples */
+} vl_cells_rows;
+
+int vl_cells_rows_make(vl_cells_rows *r, const vl_frame_layout *l, int32_t width);
+void vl_cells_rows_free(vl_cells_rows *r);
+
+/* Lays the grid: count cells (1..8) across the longer side. area must have even x0 and y0. */
+void vl_cells_grid(vl_cells *c, vl_mask_area area, float count);
+
+/* Averages every picture sample of the area. */
+void vl_cells_measure(vl_cells *c, const vl_pix *pix, const veil_frame *f, vl_cells_rows *r);
+
+/* One cell of one colour. */
+void vl_cells_solid(vl_cells *c, vl_mask_area area, const veil_frame *f, const uint16_t native[3]);
+
+/* Spreads the cells across; needed before vl_cells_paint. */
+void vl_cells_spread(const vl_cells *c, const vl_pix *pix, const veil_frame *f, vl_cells_rows *r);
+
+/* Samples from..from+n (relative to the area) of row y of plane p (counted in the plane). */
+void vl_cells_paint(const vl_cells *c, const vl_pix *pix, const vl_frame_layout *l,
+                    const vl_cells_rows *r, int p, int32_t y, int32_t from, int32_t n, void *paint);
+
+#endif
