@@ -186,7 +186,8 @@ static bool index_pairs(vl_assign *a, int32_t n_rows, int32_t n_cols, const vl_a
     for (int32_t row = 0; row < n_rows; row++) {
         a->first[row] = i;
         while (i < n_pairs && pairs[i].row == row) {
-            if (pairs[i].col < 0 || pairs[i].col >= n_cols || !isfinite(pairs[i].cost))
+            if (pairs[i].col < 0 || pairs[i].col >= n_cols || !(pairs[i].cost >= 0) ||
+                !isfinite(pairs[i].cost))
                 return false;
             i++;
         }

@@ -7,7 +7,7 @@
 
 typedef struct {
     int32_t row, col;
-    float cost; /* finite */
+    float cost; /* finite, 0 or more */
 } vl_assign_pair;
 
 typedef struct vl_assign vl_assign; /* scratch memory that grows to the largest problem seen */

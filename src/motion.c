@@ -8,6 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 #define BLOCK         16 /* px */
 #define GRID_X        12 /* most blocks across, down */
 #define GRID_Y        9
@@ -42,49 +48,107 @@ static void halve(const vl_motion_picture *in, uint8_t *out, vl_motion_picture *
     }
 }
 
-static uint32_t row_difference(const uint8_t *a, const uint8_t *b, int32_t n) {
-    uint32_t sum = 0;
-    for (int32_t i = 0; i < n; i++)
-        sum += (uint32_t)abs(a[i] - b[i]);
-    return sum;
+/* Mean and standard deviation of the brightness. */
+static void brightness(const vl_motion_picture *p, float *mean, float *deviation) {
+    uint64_t sum = 0, squares = 0;
+    for (int32_t y = 0; y < p->height; y++) {
+        const uint8_t *a = p->data + y * p->stride;
+        uint32_t s = 0, q = 0;
+        for (int32_t x = 0; x < p->width; x++) {
+            s += a[x];
+            q += (uint32_t)a[x] * a[x];
+        }
+        sum += s;
+        squares += q;
+    }
+    double n = (double)p->width * p->height, m = (double)sum / n;
+    *mean = (float)m;
+    *deviation = (float)sqrt(fmax((double)squares / n - m * m, 0));
 }
 
-static uint32_t block_difference(const uint8_t *a, ptrdiff_t sa, const uint8_t *b, ptrdiff_t sb) {
+/* The earlier picture in the light of the later one, so that a change of exposure or a flash is not
+ * taken for movement. p_small, q_small: the same pictures, smaller. */
+static void adapt(vl_motion_picture *p, const vl_motion_picture *p_small,
+                  const vl_motion_picture *q_small, uint8_t *copy) {
+    float mean_p, mean_q, dev_p, dev_q;
+    brightness(p_small, &mean_p, &dev_p);
+    brightness(q_small, &mean_q, &dev_q);
+    float gain = dev_p > 1 && dev_q > 1 ? fminf(fmaxf(dev_q / dev_p, 0.4f), 2.5f) : 1;
+    if (fabsf(gain - 1) < 0.03f && fabsf(mean_p - mean_q) < 1.5f)
+        return;
+    uint8_t table[256];
+    for (int32_t i = 0; i < 256; i++) {
+        float v = mean_q + ((float)i - mean_p) * gain + 0.5f;
+        table[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+    }
+    for (int32_t y = 0; y < p->height; y++)
+        for (int32_t x = 0; x < p->width; x++)
+            copy[y * p->width + x] = table[p->data[y * p->stride + x]];
+    p->data = copy;
+    p->stride = p->width;
+}
+
+/* Sum of absolute differences of rows of 16 bytes; each instruction set here is the base of its
+ * processors, so nothing is chosen at run time. */
+static uint32_t difference(const uint8_t *a, ptrdiff_t sa, const uint8_t *b, ptrdiff_t sb,
+                           int32_t rows) {
+#if defined(__SSE2__)
+    __m128i sum = _mm_setzero_si128();
+    for (int32_t y = 0; y < rows; y++, a += sa, b += sb)
+        sum = _mm_add_epi64(sum, _mm_sad_epu8(_mm_loadu_si128((const __m128i *)(const void *)a),
+                                              _mm_loadu_si128((const __m128i *)(const void *)b)));
+    return (uint32_t)(_mm_cvtsi128_si32(sum) + _mm_cvtsi128_si32(_mm_srli_si128(sum, 8)));
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+    uint32x4_t sum = vdupq_n_u32(0);
+    for (int32_t y = 0; y < rows; y++, a += sa, b += sb)
+        sum = vpadalq_u16(sum, vpaddlq_u8(vabdq_u8(vld1q_u8(a), vld1q_u8(b))));
+    return vaddvq_u32(sum);
+#else
     uint32_t sum = 0;
-    for (int32_t y = 0; y < BLOCK; y++, a += sa, b += sb)
-        for (int32_t x = 0; x < BLOCK; x++)
+    for (int32_t y = 0; y < rows; y++, a += sa, b += sb)
+        for (int32_t x = 0; x < 16; x++)
             sum += (uint32_t)abs(a[x] - b[x]);
     return sum;
+#endif
 }
 
-/* Mean difference of the part both pictures share when the earlier one is shifted by (dx, dy). */
-static float shifted_difference(const vl_motion_picture *p, const vl_motion_picture *q, int32_t dx,
-                                int32_t dy) {
-    int32_t x0 = dx > 0 ? dx : 0, x1 = p->width + (dx < 0 ? dx : 0);
-    int32_t y0 = dy > 0 ? dy : 0, y1 = p->height + (dy < 0 ? dy : 0);
+/* Mean difference of the picture's inner part when the earlier one is shifted by (dx, dy), at most
+ * (mx, my). */
+static float shifted_difference(const vl_motion_picture *p, const vl_motion_picture *q, int32_t mx,
+                                int32_t my, int32_t dx, int32_t dy) {
+    int32_t w = p->width - 2 * mx, h = p->height - 2 * my;
     uint32_t sum = 0;
-    for (int32_t y = y0; y < y1; y++)
-        sum += row_difference(q->data + y * q->stride + x0,
-                              p->data + (y - dy) * p->stride + x0 - dx, x1 - x0);
-    return (float)sum / (float)((x1 - x0) * (y1 - y0));
+    int32_t columns = 0;
+    for (; columns + 16 <= w; columns += 16)
+        sum += difference(q->data + my * q->stride + mx + columns, q->stride,
+                          p->data + (my - dy) * p->stride + mx - dx + columns, p->stride, h);
+    for (int32_t y = my; columns == 0 && y < my + h; y++) /* narrower than one vector */
+        for (int32_t x = mx; x < mx + w; x++)
+            sum +=
+                (uint32_t)abs(q->data[y * q->stride + x] - p->data[(y - dy) * p->stride + x - dx]);
+    return (float)sum / (float)((columns > 0 ? columns : w) * h);
 }
 
-static void coarse_shift(const vl_motion_picture *p, const vl_motion_picture *q, int32_t *dx,
-                         int32_t *dy) {
-    float best = HUGE_VALF;
+/* Returns the mean difference that is left. */
+static float coarse_shift(const vl_motion_picture *p, const vl_motion_picture *q, int32_t *dx,
+                          int32_t *dy) {
+    float best = HUGE_VALF, left = 0;
     int32_t rx = p->width / 4 < COARSE_SEARCH ? p->width / 4 : COARSE_SEARCH;
     int32_t ry = p->height / 4 < COARSE_SEARCH ? p->height / 4 : COARSE_SEARCH;
     for (int32_t y = -ry; y <= ry; y++) {
         for (int32_t x = -rx; x <= rx; x++) {
             /* A far shift must be better by more than chance. */
-            float d = shifted_difference(p, q, x, y) * (1 + 0.01f * (float)(abs(x) + abs(y)));
-            if (d < best) {
-                best = d;
+            float d = shifted_difference(p, q, rx, ry, x, y);
+            float cost = d * (1 + 0.01f * (float)(abs(x) + abs(y)));
+            if (cost < best) {
+                best = cost;
+                left = d;
                 *dx = x;
                 *dy = y;
             }
         }
     }
+    return left;
 }
 
 /* ------------------------------------------------------------------ blocks */
@@ -131,8 +195,8 @@ static bool match_block(const vl_motion_picture *p, const vl_motion_picture *q, 
         return false;
     for (int32_t j = 0; j < SIDE; j++) {
         for (int32_t i = 0; i < SIDE; i++) {
-            d[j][i] = block_difference(from, p->stride, q->data + (y0 + j) * q->stride + x0 + i,
-                                       q->stride);
+            d[j][i] = difference(from, p->stride, q->data + (y0 + j) * q->stride + x0 + i,
+                                 q->stride, BLOCK);
             if (d[j][i] < best) {
                 best = d[j][i];
                 bx = i;
@@ -321,13 +385,17 @@ vl_motion vl_motion_estimate(const vl_motion_picture *before, const vl_motion_pi
     halve(now, half_q, &hq);
     halve(&hp, quarter_p, &qp);
     halve(&hq, quarter_q, &qq);
-    int32_t gx = 0, gy = 0;
-    coarse_shift(&qp, &qq, &gx, &gy);
-    match m[BLOCKS_MAX];
-    size_t n = match_blocks(before, now, skip, n_skip, 4 * gx, 4 * gy, m);
-    vl_motion v = n >= BLOCKS_MIN ? fit_robustly(m, n) : none;
     float change = histogram_change(&qp, &qq);
-    none.cut = is_cut(change, median_misfit(m, n), n, v.sure, shifted_difference(&qp, &qq, gx, gy));
+    uint8_t adapted[VL_MOTION_WIDTH * VL_MOTION_HEIGHT], adapted_quarter[QUARTER_SIZE];
+    vl_motion_picture p = *before, small = qp;
+    adapt(&p, &small, &qq, adapted);
+    adapt(&qp, &small, &qq, adapted_quarter);
+    int32_t gx = 0, gy = 0;
+    float difference = coarse_shift(&qp, &qq, &gx, &gy);
+    match m[BLOCKS_MAX];
+    size_t n = match_blocks(&p, now, skip, n_skip, 4 * gx, 4 * gy, m);
+    vl_motion v = n >= BLOCKS_MIN ? fit_robustly(m, n) : none;
+    none.cut = is_cut(change, median_misfit(m, n), n, v.sure, difference);
     if (none.cut || v.sure < SURE_MIN)
         return none;
     if (is_still(&v, w, h)) {
