@@ -64,11 +64,11 @@ def whole(img, faces, size, long_side, rng):
     return cut(img, faces, (x, y, ow / s, oh / s), size)
 
 
-def natural(img, faces, size, rng):
+def natural(img, faces, size, rng, shares=(0.3, 0.45, 0.6, 0.8, 1.0, 1.3, 1.8)):
     """A random crop of a random share of the picture, up to the whole with margins."""
     ow, oh = size
     ih, iw = img.shape[:2]
-    share = rng.choice((0.3, 0.45, 0.6, 0.8, 1.0, 1.3, 1.8))
+    share = rng.choice(shares)
     z = max(ow, oh) / (share * min(ih, iw))
     return _place(img, faces, size, z, rng)
 

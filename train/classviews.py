@@ -1,0 +1,123 @@
+"""Views for the two classes: whole pictures, and interviews composed over crowds.
+
+Who a recording is about shows in the context and in relative size, so these
+views keep (nearly) the whole picture.
+"""
+import cv2
+import numpy as np
+import torch
+
+from . import sprites, views
+from .augment import augment, tone
+from .batches import CropBatches, collate
+
+# canvases (w, h) and pictures a batch: about equal work, landscape as in video first
+CANVASES = (((640, 384), 14), ((512, 512), 13), ((448, 448), 16))
+CROWDS = {"wider", "shanghaitech_B", "maskon", "facemask_ilc2021", "street_lschen"}
+
+
+class Speakers:
+    """Keyed speakers to place in front of a picture."""
+
+    def __init__(self):
+        if not sprites.FILE.exists():
+            raise SystemExit("no cut-out speakers: run python3 -m train.sprites --checkpoint ... first")
+        z = np.load(sprites.FILE)
+        self.rgba, self.boxes = z["sprites"], z["boxes"]
+
+    def place(self, img, faces, rng):
+        """Put one speaker at the lower edge; every other face is background now.
+
+        He is taller than they are, else who the recording is about would be a guess.
+        """
+        h, w = img.shape[:2]
+        tallest = faces[0][:, 3].max(initial=0) / h
+        i = int(rng.integers(len(self.rgba)))
+        man, box = self.rgba[i], self.boxes[i]
+        scale = h * np.exp(rng.uniform(np.log(max(0.10, min(0.45, 1.1 * tallest))), np.log(0.5))) / box[3]
+        rgb = tone(np.ascontiguousarray(man[..., :3]), rng, rng.random() < 0.05)
+        size = (max(8, round(man.shape[1] * scale * rng.uniform(0.92, 1.08))), max(8, round(man.shape[0] * scale)))
+        how = cv2.INTER_AREA if scale < 0.8 else cv2.INTER_LINEAR
+        rgb, alpha = cv2.resize(rgb, size, interpolation=how), cv2.resize(man[..., 3], size, interpolation=how)
+        sx, sy = size[0] / man.shape[1], size[1] / man.shape[0]
+        b = np.array([box[0] * sx, box[1] * sy, box[2] * sx, box[3] * sy])
+        if rng.random() < 0.5:
+            rgb, alpha, b[0] = rgb[:, ::-1], alpha[:, ::-1], size[0] - b[0] - b[2]
+        # the face stays inside; the body reaches the lower edge
+        x = int(np.clip(rng.uniform(0, w) - b[0] - b[2] / 2, -b[0], w - b[0] - b[2]))
+        y = int(max(h - size[1], -b[1])) + int(rng.uniform(0, 0.1) * size[1])
+        x0, y0, x1, y1 = max(0, x), max(0, y), min(w, x + size[0]), min(h, y + size[1])
+        a = alpha[y0 - y:y1 - y, x0 - x:x1 - x].astype(np.float32)[..., None] / 255
+        img = np.ascontiguousarray(img)
+        img[y0:y1, x0:x1] = (a * rgb[y0 - y:y1 - y, x0 - x:x1 - x] + (1 - a) * img[y0:y1, x0:x1]).astype(np.uint8)
+        return img, self.merge(faces, b + (x, y, 0, 0), a[..., 0], (x0, y0, x1, y1))
+
+    @staticmethod
+    def merge(faces, box, alpha, area):
+        """Faces behind the speaker vanish, half-hidden ones cost nothing."""
+        boxes, kind, _ = faces
+        x0, y0, x1, y1 = area
+        covered = np.zeros(len(boxes))
+        for k, (bx, by, bw, bh) in enumerate(boxes):
+            part = alpha[max(0, int(by) - y0):max(0, int(by + bh) - y0), max(0, int(bx) - x0):max(0, int(bx + bw) - x0)]
+            covered[k] = part.sum() / max(1.0, bw * bh)
+        kind = np.where(covered > 0.3, 1, kind)
+        keep = covered < 0.8
+        n = int(keep.sum())
+        return (np.concatenate((boxes[keep], box[None].astype(np.float32))),
+                np.concatenate((kind[keep], [0])).astype(np.int8),
+                np.concatenate((np.zeros(n), [1])).astype(np.int8))
+
+
+class MixedBatches(CropBatches):
+    """Class batches and detection batches in turn."""
+
+    def __init__(self, data, batch, size, seed, composed=0.25):
+        super().__init__(data, batch, size, seed)
+        self.composed, self.speakers = composed, Speakers() if composed else None
+        self.known = np.flatnonzero(data.labelled)
+        self.crowds = np.array([i for i in range(len(data)) if data.source[i] in CROWDS
+                                and (data.kind[data.first[i]:data.first[i + 1]] == 0).sum() >= 2])
+        # pictures with both classes teach most
+        both = [len(set(data.label[data.first[i]:data.first[i + 1]]) & {0, 1}) == 2 for i in self.known]
+        w = np.where(both, 2.5, 1.0)
+        self.known_cdf = np.cumsum(w / w.sum())
+
+    def class_sample(self, canvas, rng):
+        compose = rng.random() < self.composed and len(self.crowds)
+        if compose:
+            for _ in range(4):  # look for a view without faces too large for a background
+                i = int(rng.choice(self.crowds))
+                img, faces = views.natural(self.data.pictures[i], self.data.faces(i), canvas, rng, (0.5, 0.7, 0.9, 1.0))
+                if faces[0][:, 3].max(initial=0) < 0.35 * canvas[1]:
+                    break
+            if rng.random() < 0.5:
+                img = cv2.GaussianBlur(img, (0, 0), rng.uniform(0.5, 1.8))
+            img, faces = self.speakers.place(img, faces, rng)
+            weight = 1.0
+        else:
+            i = int(self.known[min(np.searchsorted(self.known_cdf, rng.random()), len(self.known) - 1)])
+            img, faces = self.data.pictures[i], self.data.faces(i)
+            weight = 0.3 if self.data.doubtful[i] else 1.0
+            if rng.random() < 0.25:  # most of the picture
+                ih, iw = img.shape[:2]
+                s = rng.uniform(0.75, 0.95)
+                x, y = rng.uniform(0, (1 - s) * iw), rng.uniform(0, (1 - s) * ih)
+                z = min(canvas[0] / (iw * s), canvas[1] / (ih * s))
+                w, h = int(iw * s * z) // 2 * 2, int(ih * s * z) // 2 * 2
+                tile, faces = views.cut(img, faces, (x, y, iw * s, ih * s), (w, h))
+                img = np.full((canvas[1], canvas[0], 3), views.GREY, np.uint8)
+                img[:h, :w] = tile
+            else:
+                img, faces = views.whole(img, faces, canvas, max(canvas) * rng.uniform(0.6, 1.0), rng)
+        img, faces = augment(img, faces, rng, turn=rng.random() < 0.3)
+        return img, faces, weight, 1.0
+
+    def __iter__(self):
+        cv2.setNumThreads(1)
+        info = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self.seed, info.id if info else 0])
+        while True:
+            canvas, n = CANVASES[rng.choice(len(CANVASES), p=(0.5, 0.25, 0.25))]
+            yield collate([self.class_sample(canvas, rng) for _ in range(max(1, n * self.batch // 32))])
+            yield collate([self.sample(rng) for _ in range(self.batch)])

@@ -1,0 +1,51 @@
+"""Stage 2: learn interview and background, and keep finding faces.
+
+Every other batch is a detection batch as in pretraining; the others are whole
+pictures with class labels and composed interviews. AP on the val pictures and
+the subject figures are reported before and after.
+"""
+import argparse
+import json
+
+import torch
+
+from .classviews import MixedBatches
+from .batches import loader
+from .dataset import Faces
+from .loop import Loop, add_arguments, load_model
+from .loss import DetectionLoss
+from .paths import DATA, RUNS
+
+
+def report(model, name, folder):
+    """AP at 640 and subject figures, printed and kept in before.json / after.json."""
+    from eval.subject import figures
+    from eval.wider import quick
+    out = {"wider_640": quick(model), "subject": figures(model)[0]}
+    print(f"{name}: {json.dumps(out)}", flush=True)
+    (folder / f"{name}.json").write_text(json.dumps(out, indent=1) + "\n")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(ap, "finetune", minutes=45, lr=1e-3)
+    ap.add_argument("--init", default=str(RUNS / "pretrain" / "last.pt"), help="checkpoint to start from")
+    ap.add_argument("--composed", type=float, default=0.25, help="share of composed interviews (0: none)")
+    ap.add_argument("--label-weight", type=float, default=0.5, help="weight of the class loss")
+    ap.add_argument("--report", action="store_true", help="AP and subject figures before and after")
+    a = ap.parse_args()
+    data, folder = Faces(a.data or DATA), RUNS / a.run
+    print(f"{len(data)} pictures, {int(data.labelled.sum())} with classes: "
+          f"{int((data.label == 1).sum())} interview, {int((data.label == 0).sum())} background", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    if a.report and not a.resume:
+        torch.set_num_threads(a.threads)
+        report(load_model(a.init)[0], "before", folder)
+    model = Loop(a, folder, lambda seed: loader(MixedBatches(data, a.batch, a.size, seed, a.composed), a.workers),
+                 DetectionLoss(label=a.label_weight), init=None if a.resume else a.init).run()
+    if a.report:
+        report(model, "after", folder)
+
+
+if __name__ == "__main__":
+    main()
