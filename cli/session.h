@@ -1,0 +1,41 @@
+/* A veil made from command line options: model file, zones, picture to draw, settings. */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "options.h"
+#include "picture.h"
+#include "veil.h"
+
+#include <stdatomic.h>
+
+typedef struct {
+    veil *veil;
+    veil_options options;
+    uint8_t *model;
+    media_picture image;
+    veil_zone zones[64];
+    char problem[300]; /* the library's last error message */
+    bool verbose;
+    void (*on_event)(void *user, const veil_event *event);
+    void *user; /* of on_event */
+} session;
+
+/* on_event may be NULL. Returns CLI_OK, or another status after one line on stderr. */
+int session_open(session *s, const cli_options *o, const char *command,
+                 void (*on_event)(void *user, const veil_event *event), void *user);
+/* A fresh veil with the same options, after a failed run left frames in the old one. */
+int session_reopen(session *s, const char *command);
+void session_close(session *s);
+
+/* Reads a whole file; NULL after one line on stderr. free() it. */
+uint8_t *session_read_file(const char *path, size_t *size, const char *command);
+/* --model, or $VEIL_MODEL, or NULL for the built-in one. */
+const char *session_model_path(const cli_options *o);
+
+/* Set by SIGINT, SIGTERM and SIGHUP, and by a failed pipeline. */
+extern atomic_int session_stop;
+/* Installs the handlers; the wake signal ends a blocking read of another thread. */
+void session_catch_signals(void);
+int session_wake_signal(void);
+
+#endif

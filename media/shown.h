@@ -1,0 +1,20 @@
+/* A frame that may be shown. Only stage.c makes one, out of a frame that libveil has analysed,
+ * redacted or covered, and the encoder takes nothing else: no raw frame can get past. */
+#ifndef MEDIA_SHOWN_H
+#define MEDIA_SHOWN_H
+
+#include "veil.h"
+
+#include <libavutil/frame.h>
+
+typedef struct {
+    AVFrame *frame;
+    int64_t index; /* from 0, in the order of the input */
+    veil_result result;
+    veil_track *tracks; /* as they were treated in this frame */
+    size_t n_tracks;
+} media_shown;
+
+void media_shown_free(media_shown *shown);
+
+#endif
