@@ -1,0 +1,381 @@
+/* Gives every tensor its memory and every step its addresses. Tensors whose lives do not overlap
+ * share the arena; padding lies around a tensor as a margin, so that kernels never test for edges.
+ */
+#include "plan.h"
+
+#include "act.h"
+#include "mem.h"
+#include "pool.h"
+
+#include <stdlib.h>
+
+#define ARENA_MAX ((size_t)1 << 31) /* bytes; a model that needs more is refused */
+
+static size_t item_size(const vl_view *v) {
+    return v->is_u8 ? 1 : sizeof(float);
+}
+
+/* ---------------------------------------------------------------- lifetimes */
+
+static void touch(vl_net *net, int32_t i, int32_t step, bool writes) {
+    int32_t channel;
+    vl_place *p = &net->place[vl_plan_root(net, i, &channel)];
+    if (p->first < 0 && writes)
+        p->first = step;
+    if (p->last < step)
+        p->last = step;
+}
+
+static void find_lifetimes(vl_net *net) {
+    for (int32_t i = 0; i < net->n_steps; i++) {
+        vl_step *s = &net->step[i];
+        int32_t channel;
+        vl_place *root = &net->place[vl_plan_root(net, s->out, &channel)];
+        if (root->first < 0 && root->top + root->left + root->bottom + root->right > 0)
+            s->fill = (int32_t)(root - net->place);
+        touch(net, s->out, i, true);
+        for (int32_t k = 0; k < s->n_in; k++)
+            touch(net, s->in[k], i, false);
+        if (s->residual >= 0)
+            touch(net, s->residual, i, false);
+    }
+    for (int32_t i = 0; i < net->model->n_outs; i++)
+        touch(net, net->out_place[i], net->n_steps, false);
+    net->place[0].first = 0; /* the caller fills it, and may run again without filling it anew */
+    net->place[0].last = net->n_steps;
+    for (int32_t i = 0; i < net->n_places && net->keep_all; i++) {
+        net->place[i].first = 0;
+        net->place[i].last = net->n_steps;
+    }
+}
+
+/* Strides and bytes of the tensors that own a buffer. False: too large. */
+static bool size_buffers(vl_net *net) {
+    for (int32_t i = 0; i < net->n_places; i++) {
+        vl_place *p = &net->place[i];
+        if (p->parent >= 0 || p->view.height < 1 || p->view.width < 1)
+            continue;
+        size_t pixel = (size_t)p->pixel_channels * item_size(&p->view), row, bytes;
+        if (!vl_mem_mul(pixel, (size_t)(p->left + p->view.width + p->right), &row) ||
+            !vl_mem_mul(row, (size_t)(p->top + p->view.height + p->bottom), &bytes) ||
+            bytes > ARENA_MAX)
+            return false;
+        p->view.pixel = (ptrdiff_t)pixel;
+        p->view.row = (ptrdiff_t)row;
+        p->bytes = (bytes + VL_MEM_ALIGN - 1) / VL_MEM_ALIGN * VL_MEM_ALIGN;
+    }
+    return true;
+}
+
+static int larger_first(const void *a, const void *b) {
+    const vl_place *p = *(const vl_place *const *)a, *q = *(const vl_place *const *)b;
+    if (p->bytes != q->bytes)
+        return p->bytes < q->bytes ? 1 : -1;
+    return p < q ? -1 : p > q;
+}
+
+/* Lowest offset where p overlaps none of the n placed before it that live at the same time. */
+static size_t lowest_gap(vl_place *const *placed, int32_t n, const vl_place *p) {
+    size_t at = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int32_t i = 0; i < n; i++) {
+            const vl_place *q = placed[i];
+            bool together = p->first <= q->last && q->first <= p->last;
+            if (together && at < q->offset_bytes + q->bytes && q->offset_bytes < at + p->bytes) {
+                at = q->offset_bytes + q->bytes;
+                moved = true;
+            }
+        }
+    }
+    return at;
+}
+
+static int lay_out_arena(vl_net *net) {
+    vl_place **order = vl_mem_alloc((size_t)net->n_places, sizeof *order);
+    if (order == NULL)
+        return VEIL_E_NOMEM;
+    int32_t n = 0;
+    for (int32_t i = 0; i < net->n_places; i++) {
+        if (net->place[i].bytes > 0 && net->place[i].first >= 0)
+            order[n++] = &net->place[i];
+    }
+    qsort(order, (size_t)n, sizeof *order, larger_first);
+    size_t total = VL_MEM_ALIGN;
+    bool fits = true;
+    for (int32_t i = 0; i < n && fits; i++) {
+        order[i]->offset_bytes = lowest_gap(order, i, order[i]);
+        size_t end = order[i]->offset_bytes + order[i]->bytes;
+        total = end > total ? end : total;
+        fits = end <= ARENA_MAX;
+    }
+    vl_mem_free(order);
+    if (!fits)
+        return VEIL_E_SIZE;
+    net->arena = vl_mem_alloc(total, 1);
+    net->arena_bytes = total;
+    return net->arena == NULL ? VEIL_E_NOMEM : VEIL_OK;
+}
+
+static void address_views(vl_net *net) {
+    for (int32_t i = 0; i < net->n_places; i++) {
+        int32_t channel;
+        vl_place *p = &net->place[i];
+        const vl_place *root = &net->place[vl_plan_root(net, i, &channel)];
+        if (root->bytes == 0 || root->first < 0)
+            continue;
+        p->view.row = root->view.row;
+        p->view.pixel = root->view.pixel;
+        p->view.whole = p->parent < 0;
+        p->view.data = net->arena + root->offset_bytes +
+                       (size_t)root->top * (size_t)root->view.row +
+                       (size_t)root->left * (size_t)root->view.pixel +
+                       (size_t)channel * item_size(&root->view);
+    }
+}
+
+/* ---------------------------------------------------------------- steps */
+
+/* First tap of output (0,0), in the margin when the operator pads. */
+static const uint8_t *first_tap(const vl_op *op, const vl_view *in) {
+    return in->data - op->pad_top * in->row - op->pad_left * in->pixel;
+}
+
+/* How a fused ADD goes on from the convolution's own output y: out = y + x. */
+static void bind_residual(const vl_net *net, const vl_step *s, vl_finish *f) {
+    if (s->residual < 0)
+        return;
+    const vl_op *add = &net->model->ops[s->fused];
+    const vl_value *y = &net->model->values[net->model->ops[s->op].out];
+    const vl_view *x = &net->place[s->residual].view, *out = &net->place[s->out].view;
+    f->residual = x->data;
+    f->res_row = x->row;
+    f->res_pixel = x->pixel;
+    f->quick = 0;
+    if (!f->out_u8)
+        return;
+    vl_view own = {.scale = y->scale, .zero = y->zero};
+    vl_addition a = vl_plan_addition(add, &own, x, out);
+    f->res_a = a.res_a;
+    f->res_b = a.res_b;
+    f->res_c = a.res_c;
+    f->res_low = a.low;
+    f->res_high = a.high;
+}
+
+static float in_units(float v, const vl_view *out) {
+    return rintf(vl_act_clamp(v / out->scale + (float)out->zero, 0.0f, 255.0f));
+}
+
+vl_addition vl_plan_addition(const vl_op *op, const vl_view *a, const vl_view *b,
+                             const vl_view *out) {
+    vl_addition r = {.low = 0.0f, .high = 255.0f};
+    r.res_a = a->scale / out->scale;
+    r.res_b = b->scale / out->scale;
+    r.res_c = (float)((double)out->zero - (double)a->zero * (double)r.res_a -
+                      (double)b->zero * (double)r.res_b);
+    if (op->act == VL_FMT_ACT_RELU)
+        r.low = (float)out->zero;
+    if (op->act == VL_FMT_ACT_CLIP) {
+        r.low = in_units(op->act_a, out);
+        r.high = in_units(op->act_b, out);
+    }
+    return r;
+}
+
+static void bind_conv(vl_net *net, vl_step *s, int32_t **offsets, vl_chunk **chunks) {
+    const vl_op *op = &net->model->ops[s->op];
+    const vl_packed *p = &net->packed[s->op];
+    const vl_view *in = &net->place[s->in[0]].view, *out = &net->place[s->out].view;
+    vl_conv *c = &s->u.conv.args;
+    *c = (vl_conv){.in = first_tap(op, in),
+                   .in_row = in->row * op->sh,
+                   .in_pixel = in->pixel * op->sw,
+                   .out = out->data,
+                   .out_row = out->row,
+                   .out_pixel = out->pixel,
+                   .width = out->width,
+                   .channels = out->channels,
+                   .chunk = *chunks,
+                   .n_chunks = p->n_chunks,
+                   .finish = p->finish};
+    bind_residual(net, s, &c->finish);
+    for (int32_t i = 0; i < p->n_chunks; i++) {
+        const vl_packed_chunk *q = &p->chunk[i];
+        vl_chunk *k = (*chunks)++;
+        *k = q->chunk;
+        k->offset = *offsets;
+        for (int32_t j = 0; j < q->chunk.n_k; j++) {
+            const vl_tap *t = &q->tap[j];
+            *(*offsets)++ =
+                (int32_t)(t->ky * op->dilation * in->row + t->kx * op->dilation * in->pixel +
+                          t->channel * (ptrdiff_t)item_size(in));
+        }
+    }
+    s->u.conv.run = p->kind == VL_CONV_S8 ? net->dsp.conv_s8 : net->dsp.conv_f32;
+    net->kernel[s->op] = p->kind == VL_CONV_S8 ? net->dsp.conv_s8_level : net->dsp.conv_f32_level;
+}
+
+static void bind_depthwise(vl_net *net, vl_step *s) {
+    const vl_op *op = &net->model->ops[s->op];
+    const vl_packed *p = &net->packed[s->op];
+    const vl_view *in = &net->place[s->in[0]].view, *out = &net->place[s->out].view;
+    const vl_chunk *k = &p->chunk[0].chunk;
+    vl_depthwise *d = &s->u.depthwise.args;
+    *d = (vl_depthwise){.in = first_tap(op, in),
+                        .in_row = in->row * op->sh,
+                        .in_pixel = in->pixel * op->sw,
+                        .tap_row = in->row * op->dilation,
+                        .tap_pixel = in->pixel * op->dilation,
+                        .out = out->data,
+                        .out_row = out->row,
+                        .out_pixel = out->pixel,
+                        .width = out->width,
+                        .channels = out->channels,
+                        .kh = op->kh,
+                        .kw = op->kw,
+                        .weights = k->weights,
+                        .mult = k->mult,
+                        .add = k->add,
+                        .finish = p->finish};
+    bind_residual(net, s, &d->finish);
+    bool integer = p->kind == VL_DEPTHWISE_S8;
+    s->u.depthwise.run = integer ? net->dsp.depthwise_s8 : net->dsp.depthwise_f32;
+    net->kernel[s->op] = integer ? net->dsp.dw_s8_level : net->dsp.dw_f32_level;
+}
+
+static void bind_pool(vl_net *net, vl_step *s) {
+    const vl_op *op = &net->model->ops[s->op];
+    const vl_view *in = &net->place[s->in[0]].view, *out = &net->place[s->out].view;
+    s->u.pool.args = (vl_pooling){.in = in->data,
+                                  .in_row = in->row,
+                                  .in_pixel = in->pixel,
+                                  .in_height = in->height,
+                                  .in_width = in->width,
+                                  .out = out->data,
+                                  .out_row = out->row,
+                                  .out_pixel = out->pixel,
+                                  .width = out->width,
+                                  .channels = out->channels,
+                                  .kh = op->kh,
+                                  .kw = op->kw,
+                                  .sh = op->sh,
+                                  .sw = op->sw,
+                                  .pad_top = op->pad_top,
+                                  .pad_left = op->pad_left};
+    s->u.pool.run = in->is_u8 ? net->dsp.maxpool_u8 : net->dsp.maxpool_f32;
+    net->kernel[s->op] = net->dsp.pool_level;
+}
+
+static void bind_add(vl_net *net, vl_step *s) {
+    const vl_view *a = &net->place[s->in[0]].view, *b = &net->place[s->in[1]].view;
+    const vl_view *out = &net->place[s->out].view;
+    vl_addition *r = &s->u.add.args;
+    *r = vl_plan_addition(&net->model->ops[s->op], a, b, out);
+    r->a = a->data;
+    r->b = b->data;
+    r->a_row = a->row;
+    r->a_pixel = a->pixel;
+    r->b_row = b->row;
+    r->b_pixel = b->pixel;
+    r->out = out->data;
+    r->out_row = out->row;
+    r->out_pixel = out->pixel;
+    r->width = out->width;
+    r->channels = out->channels;
+    s->u.add.run = out->is_u8 ? net->dsp.add_u8 : net->dsp.add_f32;
+    net->kernel[s->op] = net->dsp.add_level;
+}
+
+static void bind_generic(vl_net *net, vl_step *s) {
+    s->u.generic.op = s->copy ? NULL : &net->model->ops[s->op];
+    for (int32_t k = 0; k < s->n_in; k++)
+        s->u.generic.in[k] = net->place[s->in[k]].view;
+    s->u.generic.out = net->place[s->out].view;
+    if (!s->copy)
+        net->kernel[s->op] = "c";
+    else if (net->kernel[s->op] == NULL)
+        net->kernel[s->op] = "copy";
+}
+
+/* Rows are handed to the threads in a few parts, so that a thread that is held up by other programs
+ * leaves the rest to the others; small steps are not worth a wake-up. */
+static int32_t tasks_of(const vl_net *net, const vl_step *s) {
+    int32_t threads = vl_pool_threads(net->pool);
+    const vl_view *out = &net->place[s->out].view;
+    int64_t work = (int64_t)out->height * out->width * out->channels;
+    int32_t tasks = threads == 1 || work < 4096 ? 1 : threads * 3;
+    return tasks < out->height ? tasks : out->height;
+}
+
+static int alloc_tables(vl_net *net) {
+    const vl_model *m = net->model;
+    size_t n_chunks = 1, n_offsets = 1;
+    for (int32_t i = 0; i < m->n_ops; i++) {
+        for (int32_t k = 0; k < net->packed[i].n_chunks; k++)
+            n_offsets += (size_t)net->packed[i].chunk[k].chunk.n_k;
+        n_chunks += (size_t)net->packed[i].n_chunks;
+    }
+    net->offsets = vl_mem_alloc(n_offsets, sizeof *net->offsets);
+    net->chunks = vl_mem_alloc(n_chunks, sizeof *net->chunks);
+    net->kernel = vl_mem_alloc((size_t)m->n_ops, sizeof *net->kernel);
+    net->time_ns = vl_mem_alloc((size_t)m->n_ops, sizeof *net->time_ns);
+    bool ok =
+        net->offsets != NULL && net->chunks != NULL && net->kernel != NULL && net->time_ns != NULL;
+    return ok ? VEIL_OK : VEIL_E_NOMEM;
+}
+
+int vl_plan_bind(vl_net *net) {
+    int err = alloc_tables(net);
+    if (err != VEIL_OK)
+        return err;
+    find_lifetimes(net);
+    if (!size_buffers(net))
+        return VEIL_E_SIZE;
+    err = lay_out_arena(net);
+    if (err != VEIL_OK)
+        return err;
+    address_views(net);
+    int32_t *offsets = net->offsets;
+    vl_chunk *chunks = net->chunks;
+    for (int32_t i = 0; i < net->n_steps; i++) {
+        vl_step *s = &net->step[i];
+        s->rows = net->place[s->out].view.height;
+        s->tasks = tasks_of(net, s);
+        if (s->kind == VL_STEP_CONV)
+            bind_conv(net, s, &offsets, &chunks);
+        else if (s->kind == VL_STEP_DEPTHWISE)
+            bind_depthwise(net, s);
+        else if (s->kind == VL_STEP_POOL)
+            bind_pool(net, s);
+        else if (s->kind == VL_STEP_ADD)
+            bind_add(net, s);
+        else
+            bind_generic(net, s);
+        if (s->fused >= 0)
+            net->kernel[s->fused] = "fused";
+    }
+    return VEIL_OK;
+}
+
+void vl_plan_clear(vl_net *net) {
+    vl_mem_free(net->arena);
+    vl_mem_free(net->time_ns);
+    vl_mem_free(net->kernel);
+    vl_mem_free(net->chunks);
+    vl_mem_free(net->offsets);
+    vl_mem_free(net->out_place);
+    vl_mem_free(net->step);
+    vl_mem_free(net->place);
+    net->arena = NULL;
+    net->time_ns = NULL;
+    net->kernel = NULL;
+    net->chunks = NULL;
+    net->offsets = NULL;
+    net->out_place = NULL;
+    net->step = NULL;
+    net->place = NULL;
+    net->n_places = net->n_steps = 0;
+    net->width = net->height = 0;
+    net->arena_bytes = 0;
+}

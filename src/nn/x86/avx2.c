@@ -1,0 +1,196 @@
+/* AVX2 with FMA: integer convolutions without a dot-product instruction, and the small operators
+ * that every x86 level shares. The float convolution is in avx2_f32.c.
+ *
+ * vpmaddubsw adds two products in 16 bits with saturation. It is exact here because the weights are
+ * packed so that two neighbours add up to at most 128 in magnitude (vl_packing.split):
+ * 255 * 128 < 2^15. */
+#include "nn/x86/avx2.h"
+
+#define TILE 5 /* pixels */
+#define DOT(acc, x, w)                                                                             \
+    (acc) = _mm256_add_epi32(                                                                      \
+        (acc), _mm256_madd_epi16(_mm256_maddubs_epi16((x), (w)), _mm256_set1_epi16(1)))
+#include "nn/x86/avx2_conv_s8.h"
+
+static void conv_s8_avx2(const vl_conv *c, int32_t y0, int32_t y1) {
+    vl_conv_rows(c, &tiles_s8, y0, y1);
+}
+
+/* ---------------------------------------------------------------- depthwise */
+
+static const uint8_t *residual_at(const vl_finish *f, int32_t y, int32_t x) {
+    if (f->residual == NULL)
+        return NULL;
+    return (const uint8_t *)f->residual + y * f->res_row + x * f->res_pixel;
+}
+
+/* Eight channels of one pixel. Input bytes past the last channel are read and multiplied by 0. */
+VL_INLINE __m256i depthwise_sum(const vl_depthwise *d, const uint8_t *in, int32_t c) {
+    const int8_t *w = (const int8_t *)d->weights + c;
+    const ptrdiff_t padded = (d->channels + VL_DSP_BLOCK - 1) / VL_DSP_BLOCK * VL_DSP_BLOCK;
+    __m256i sum = _mm256_setzero_si256();
+    for (int32_t ky = 0; ky < d->kh; ky++) {
+        for (int32_t kx = 0; kx < d->kw; kx++, w += padded) {
+            const uint8_t *x = in + ky * d->tap_row + kx * d->tap_pixel + c;
+            __m256i a = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)x));
+            __m256i b = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)w));
+            /* both fit 16 bits and the upper halves of a are 0: one product a lane */
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+        }
+    }
+    return sum;
+}
+
+static void depthwise_s8_avx2(const vl_depthwise *d, int32_t y0, int32_t y1) {
+    for (int32_t y = y0; y < y1; y++) {
+        for (int32_t x = 0; x < d->width; x++) {
+            const uint8_t *in = d->in + y * d->in_row + x * d->in_pixel;
+            uint8_t *out = d->out + y * d->out_row + x * d->out_pixel;
+            const uint8_t *residual = residual_at(&d->finish, y, x);
+            for (int32_t c = 0; c < d->channels; c += 8) {
+                __m256 v = _mm256_cvtepi32_ps(depthwise_sum(d, in, c));
+                v = _mm256_fmadd_ps(v, _mm256_load_ps(d->mult + c), _mm256_load_ps(d->add + c));
+                vl_finish_256(&d->finish, v, out, residual, c, d->channels - c);
+            }
+        }
+    }
+}
+
+static void depthwise_f32_avx2(const vl_depthwise *d, int32_t y0, int32_t y1) {
+    const ptrdiff_t padded = (d->channels + VL_DSP_BLOCK - 1) / VL_DSP_BLOCK * VL_DSP_BLOCK;
+    for (int32_t y = y0; y < y1; y++) {
+        for (int32_t x = 0; x < d->width; x++) {
+            const uint8_t *in = d->in + y * d->in_row + x * d->in_pixel;
+            uint8_t *out = d->out + y * d->out_row + x * d->out_pixel;
+            const uint8_t *residual = residual_at(&d->finish, y, x);
+            for (int32_t c = 0; c < d->channels; c += 8) {
+                const float *w = (const float *)d->weights + c;
+                __m256 v = _mm256_load_ps(d->add + c);
+                __m256i m = vl_first_256(d->channels - c);
+                for (int32_t ky = 0; ky < d->kh; ky++) {
+                    for (int32_t kx = 0; kx < d->kw; kx++, w += padded) {
+                        const uint8_t *p = in + ky * d->tap_row + kx * d->tap_pixel + 4 * c;
+                        __m256 a = _mm256_maskload_ps((const float *)(const void *)p, m);
+                        v = _mm256_fmadd_ps(a, _mm256_load_ps(w), v);
+                    }
+                }
+                vl_finish_256(&d->finish, v, out, residual, c, d->channels - c);
+            }
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- pooling */
+
+/* The part of a window that lies inside the picture. */
+typedef struct {
+    int32_t y0, y1, x0, x1;
+} window;
+
+static window window_at(const vl_pooling *p, int32_t y, int32_t x) {
+    window w = {y * p->sh - p->pad_top, 0, x * p->sw - p->pad_left, 0};
+    w.y1 = w.y0 + p->kh < p->in_height ? w.y0 + p->kh : p->in_height;
+    w.x1 = w.x0 + p->kw < p->in_width ? w.x0 + p->kw : p->in_width;
+    w.y0 = w.y0 > 0 ? w.y0 : 0;
+    w.x0 = w.x0 > 0 ? w.x0 : 0;
+    return w;
+}
+
+VL_INLINE __m256i largest_of(const vl_pooling *p, window w, int32_t c) {
+    __m256i v = _mm256_setzero_si256();
+    for (int32_t iy = w.y0; iy < w.y1; iy++) {
+        const uint8_t *in = p->in + iy * p->in_row + w.x0 * p->in_pixel + c;
+        for (int32_t ix = w.x0; ix < w.x1; ix++, in += p->in_pixel)
+            v = _mm256_max_epu8(v, _mm256_loadu_si256((const __m256i *)(const void *)in));
+    }
+    return v;
+}
+
+/* Reads up to 31 bytes past the last channel, stores none of them. */
+static void maxpool_u8_avx2(const vl_pooling *p, int32_t y0, int32_t y1) {
+    for (int32_t y = y0; y < y1; y++) {
+        for (int32_t x = 0; x < p->width; x++) {
+            uint8_t *out = p->out + y * p->out_row + x * p->out_pixel;
+            window w = window_at(p, y, x);
+            int32_t c = 0;
+            for (; c + 32 <= p->channels; c += 32)
+                _mm256_storeu_si256((__m256i *)(void *)(out + c), largest_of(p, w, c));
+            if (c < p->channels) {
+                uint8_t all[32];
+                _mm256_storeu_si256((__m256i *)(void *)all, largest_of(p, w, c));
+                memcpy(out + c, all, (size_t)(p->channels - c));
+            }
+        }
+    }
+}
+
+static void maxpool_f32_avx2(const vl_pooling *p, int32_t y0, int32_t y1) {
+    for (int32_t y = y0; y < y1; y++) {
+        for (int32_t x = 0; x < p->width; x++) {
+            uint8_t *out = p->out + y * p->out_row + x * p->out_pixel;
+            window w = window_at(p, y, x);
+            for (int32_t c = 0; c < p->channels; c += 8) {
+                __m256i m = vl_first_256(p->channels - c);
+                __m256 v = _mm256_set1_ps(-INFINITY);
+                for (int32_t iy = w.y0; iy < w.y1; iy++) {
+                    const uint8_t *in = p->in + iy * p->in_row + w.x0 * p->in_pixel + 4 * c;
+                    for (int32_t ix = w.x0; ix < w.x1; ix++, in += p->in_pixel)
+                        v = _mm256_max_ps(_mm256_maskload_ps((const float *)(const void *)in, m),
+                                          v);
+                }
+                _mm256_maskstore_ps((float *)(void *)(out + 4 * c), m, v);
+            }
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- addition */
+
+static void add_u8_avx2(const vl_addition *a, int32_t y0, int32_t y1) {
+    const __m256 ra = _mm256_set1_ps(a->res_a), rb = _mm256_set1_ps(a->res_b);
+    const __m256 rc = _mm256_set1_ps(a->res_c);
+    const __m256 low = _mm256_set1_ps(a->low), high = _mm256_set1_ps(a->high);
+    for (int32_t y = y0; y < y1; y++) {
+        for (int32_t x = 0; x < a->width; x++) {
+            const uint8_t *p = a->a + y * a->a_row + x * a->a_pixel;
+            const uint8_t *q = a->b + y * a->b_row + x * a->b_pixel;
+            uint8_t *out = a->out + y * a->out_row + x * a->out_pixel;
+            for (int32_t c = 0; c < a->channels; c += 8) {
+                int32_t n = a->channels - c;
+                __m256 v = _mm256_fmadd_ps(_mm256_cvtepi32_ps(vl_load_8(q + c, n)), rb, rc);
+                v = _mm256_fmadd_ps(_mm256_cvtepi32_ps(vl_load_8(p + c, n)), ra, v);
+                vl_store_8(out + c, _mm256_cvtps_epi32(vl_clamp_256(v, low, high)), n);
+            }
+        }
+    }
+}
+
+static void add_f32_avx2(const vl_addition *a, int32_t y0, int32_t y1) {
+    for (int32_t y = y0; y < y1; y++) {
+        for (int32_t x = 0; x < a->width; x++) {
+            const uint8_t *p = a->a + y * a->a_row + x * a->a_pixel;
+            const uint8_t *q = a->b + y * a->b_row + x * a->b_pixel;
+            uint8_t *out = a->out + y * a->out_row + x * a->out_pixel;
+            for (int32_t c = 0; c < a->channels; c += 8) {
+                __m256i m = vl_first_256(a->channels - c);
+                __m256 v = _mm256_maskload_ps((const float *)(const void *)(p + 4 * c), m);
+                __m256 u = _mm256_maskload_ps((const float *)(const void *)(q + 4 * c), m);
+                _mm256_maskstore_ps((float *)(void *)(out + 4 * c), m, _mm256_add_ps(v, u));
+            }
+        }
+    }
+}
+
+void vl_dsp_init_avx2(vl_dsp *dsp) {
+    dsp->conv_s8_level = dsp->dw_s8_level = dsp->dw_f32_level = "avx2";
+    dsp->pool_level = dsp->add_level = "avx2";
+    dsp->pack_s8 = (vl_packing){.lanes = 8, .max_blocks = 2, .interleaved = 1, .split = 1};
+    dsp->conv_s8 = conv_s8_avx2;
+    dsp->depthwise_s8 = depthwise_s8_avx2;
+    dsp->depthwise_f32 = depthwise_f32_avx2;
+    dsp->maxpool_u8 = maxpool_u8_avx2;
+    dsp->maxpool_f32 = maxpool_f32_avx2;
+    dsp->add_u8 = add_u8_avx2;
+    dsp->add_f32 = add_f32_avx2;
+    vl_dsp_init_avx2_f32(dsp);
+}

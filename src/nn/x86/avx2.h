@@ -1,0 +1,114 @@
+/* What the AVX2 kernels share: activations on 8 floats (act.h, operation by operation), the way
+ * from sums to stored outputs, and the dense integer convolution, whose dot product avx2.c and
+ * avxvnni.c define each for itself. */
+#ifndef VL_NN_X86_AVX2_H
+#define VL_NN_X86_AVX2_H
+
+#include "nn/act.h"
+#include "nn/dsp.h"
+#include "nn/x86/tiles.h"
+
+#include <immintrin.h>
+
+#define VL_INLINE static inline __attribute__((always_inline))
+
+VL_INLINE __m256 vl_clamp_256(__m256 v, __m256 low, __m256 high) {
+    return _mm256_min_ps(_mm256_max_ps(v, low), high);
+}
+
+VL_INLINE __m256 vl_exp_256(__m256 x) {
+    x = vl_clamp_256(x, _mm256_set1_ps(-VL_EXP_CUT), _mm256_set1_ps(VL_EXP_CUT));
+    __m256 n = _mm256_round_ps(_mm256_mul_ps(x, _mm256_set1_ps(VL_EXP_LOG2E)), 0x08);
+    __m256 r = _mm256_fmadd_ps(n, _mm256_set1_ps(VL_EXP_LN2HI), x);
+    r = _mm256_fmadd_ps(n, _mm256_set1_ps(VL_EXP_LN2LO), r);
+    __m256 p = _mm256_fmadd_ps(_mm256_set1_ps(VL_EXP_P0), r, _mm256_set1_ps(VL_EXP_P1));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(VL_EXP_P2));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(VL_EXP_P3));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(VL_EXP_P4));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(VL_EXP_P5));
+    p = _mm256_add_ps(_mm256_fmadd_ps(p, _mm256_mul_ps(r, r), r), _mm256_set1_ps(1.0f));
+    __m256i power = _mm256_add_epi32(_mm256_cvttps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(power, 23)));
+}
+
+VL_INLINE __m256 vl_act_256(__m256 v, uint32_t act, float a, float b) {
+    const __m256 zero = _mm256_setzero_ps(), one = _mm256_set1_ps(1.0f);
+    switch (act) {
+    case VL_FMT_ACT_RELU:
+        return _mm256_max_ps(v, zero);
+    case VL_FMT_ACT_LEAKY:
+        return _mm256_blendv_ps(_mm256_mul_ps(v, _mm256_set1_ps(a)), v,
+                                _mm256_cmp_ps(v, zero, _CMP_GT_OQ));
+    case VL_FMT_ACT_CLIP:
+        return vl_clamp_256(v, _mm256_set1_ps(a), _mm256_set1_ps(b));
+    case VL_FMT_ACT_SILU:
+    case VL_FMT_ACT_SIGMOID: {
+        __m256 minus = _mm256_xor_ps(v, _mm256_set1_ps(-0.0f));
+        __m256 below = _mm256_add_ps(one, vl_exp_256(minus));
+        return _mm256_div_ps(act == VL_FMT_ACT_SILU ? v : one, below);
+    }
+    case VL_FMT_ACT_HSWISH: {
+        __m256 g = _mm256_fmadd_ps(v, _mm256_set1_ps(1.0f / 6.0f), _mm256_set1_ps(0.5f));
+        return _mm256_mul_ps(v, vl_clamp_256(g, zero, one));
+    }
+    case VL_FMT_ACT_HSIGMOID: {
+        __m256 g = _mm256_fmadd_ps(v, _mm256_set1_ps(a), _mm256_set1_ps(b));
+        return vl_clamp_256(g, zero, one);
+    }
+    default:
+        return v;
+    }
+}
+
+/* All ones in the first n of 8 lanes. */
+VL_INLINE __m256i vl_first_256(int32_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* The first n of 8 bytes at p as 32-bit values; reads no more than those. */
+VL_INLINE __m256i vl_load_8(const uint8_t *p, int32_t n) {
+    uint8_t all[8] = {0};
+    if (n < 8)
+        p = memcpy(all, p, n > 0 ? (size_t)n : 0);
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+}
+
+/* Eight 32-bit values in 0..255 as bytes, the first n stored. */
+VL_INLINE void vl_store_8(uint8_t *p, __m256i v, int32_t n) {
+    __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    w = _mm_packus_epi16(w, w);
+    if (n >= 8) {
+        _mm_storel_epi64((__m128i *)(void *)p, w);
+        return;
+    }
+    uint8_t all[8];
+    _mm_storel_epi64((__m128i *)(void *)all, w);
+    memcpy(p, all, n > 0 ? (size_t)n : 0);
+}
+
+/* Finishes 8 channels in plain order whose value is v (mult and add applied), n of them valid. at:
+ * index of the first channel; out and residual point to channel 0 of the pixel. */
+VL_INLINE void vl_finish_256(const vl_finish *f, __m256 v, uint8_t *out, const uint8_t *residual,
+                             int32_t at, int32_t n) {
+    v = vl_act_256(v, f->act, f->act_a, f->act_b);
+    if (!f->out_u8) {
+        __m256i m = vl_first_256(n);
+        if (residual != NULL)
+            v = _mm256_add_ps(
+                v, _mm256_maskload_ps((const float *)(const void *)(residual + 4 * at), m));
+        _mm256_maskstore_ps((float *)(void *)(out + 4 * at), m, v);
+        return;
+    }
+    v = _mm256_fmadd_ps(v, _mm256_set1_ps(f->inv_scale), _mm256_set1_ps(f->zero));
+    v = vl_clamp_256(v, _mm256_set1_ps(f->low), _mm256_set1_ps(f->high));
+    if (residual != NULL) {
+        v = _mm256_round_ps(v, 0x08);
+        __m256 r = _mm256_fmadd_ps(_mm256_cvtepi32_ps(vl_load_8(residual + at, n)),
+                                   _mm256_set1_ps(f->res_b), _mm256_set1_ps(f->res_c));
+        v = _mm256_fmadd_ps(v, _mm256_set1_ps(f->res_a), r);
+        v = vl_clamp_256(v, _mm256_set1_ps(f->res_low), _mm256_set1_ps(f->res_high));
+    }
+    vl_store_8(out + at, _mm256_cvtps_epi32(v), n);
+}
+
+#endif

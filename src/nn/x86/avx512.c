@@ -1,0 +1,109 @@
+/* Float convolutions with AVX-512: an implicit GEMM as the integer one of avx512vnni.c, one input
+ * channel a step. */
+#include "nn/x86/avx512.h"
+#include "nn/x86/tiles.h"
+
+#define MAX_TILE 12 /* pixels */
+
+static void finish_general(const vl_conv *c, const vl_chunk *k, const __m512 *acc, uint8_t *out,
+                           const uint8_t *residual, int pixels, int blocks) {
+    for (int i = 0; i < pixels; i++) {
+        for (int b = 0; b < blocks; b++) {
+            __m512 v = _mm512_add_ps(acc[i * blocks + b], _mm512_load_ps(k->add + 16 * b));
+            vl_finish_512(&c->finish, v, out, residual, k->first + 16 * b, k->n - 16 * b);
+        }
+        out += c->out_pixel;
+        if (residual != NULL)
+            residual += c->finish.res_pixel;
+    }
+}
+
+/* A pixel's sums when the activation is none or RELU. */
+VL_INLINE void finish_simple(const vl_chunk *k, const __m512 *acc, uint8_t *out, __m512 low,
+                             const int blocks) {
+    out += 4 * (ptrdiff_t)k->first;
+#pragma GCC unroll 4
+    for (int b = 0; b < blocks; b++) {
+        __m512 v = _mm512_max_ps(_mm512_add_ps(acc[b], _mm512_load_ps(k->add + 16 * b)), low);
+        if (16 * (b + 1) <= k->n)
+            _mm512_storeu_ps(out + 64 * b, v);
+        else
+            _mm512_mask_storeu_ps(out + 64 * b, vl_first_512(k->n - 16 * b), v);
+    }
+}
+
+VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint8_t *out,
+                    const uint8_t *residual, const int pixels, const int blocks) {
+    __m512 acc[MAX_TILE][4];
+    const float *w = k->weights;
+    const int32_t *offset = k->offset, *end = offset + k->n_k;
+    const ptrdiff_t step = c->in_pixel;
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+#pragma GCC unroll 4
+        for (int b = 0; b < blocks; b++)
+            acc[i][b] = _mm512_setzero_ps();
+    }
+#pragma GCC unroll 1
+    for (; offset < end; offset++, w += 16 * blocks) {
+        const uint8_t *x = in + *offset;
+        __m512 wb[4];
+#pragma GCC unroll 4
+        for (int b = 0; b < blocks; b++)
+            wb[b] = _mm512_load_ps(w + 16 * b);
+#pragma GCC unroll 16
+        for (int i = 0; i < pixels; i++) {
+            float one;
+            memcpy(&one, x + i * step, sizeof one);
+            __m512 v = _mm512_set1_ps(one);
+#pragma GCC unroll 4
+            for (int b = 0; b < blocks; b++)
+                acc[i][b] = _mm512_fmadd_ps(v, wb[b], acc[i][b]);
+        }
+    }
+    uint32_t act = c->finish.act;
+    if (residual == NULL && (act == VL_FMT_ACT_NONE || act == VL_FMT_ACT_RELU)) {
+        __m512 low = _mm512_set1_ps(act == VL_FMT_ACT_RELU ? 0.0f : -INFINITY);
+#pragma GCC unroll 16
+        for (int i = 0; i < pixels; i++)
+            finish_simple(k, acc[i], out + i * c->out_pixel, low, blocks);
+        return;
+    }
+    __m512 spilled[MAX_TILE * 4];
+#pragma GCC unroll 16
+    for (int i = 0; i < pixels; i++) {
+#pragma GCC unroll 4
+        for (int b = 0; b < blocks; b++)
+            spilled[i * blocks + b] = acc[i][b];
+    }
+    finish_general(c, k, spilled, out, residual, pixels, blocks);
+}
+
+VL_TILES_1_TO_6(4)
+VL_TILES_1_TO_6(3)
+VL_TILES_7_AND_8(3)
+VL_TILES_1_TO_6(2)
+VL_TILES_7_AND_8(2)
+VL_TILES_9_TO_12(2)
+VL_TILES_1_TO_6(1)
+VL_TILES_7_AND_8(1)
+VL_TILES_9_TO_12(1)
+
+static const vl_tiles tiles = {
+    {{tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1, tile_7_1, tile_8_1, tile_9_1,
+      tile_10_1, tile_11_1, tile_12_1},
+     {tile_1_2, tile_2_2, tile_3_2, tile_4_2, tile_5_2, tile_6_2, tile_7_2, tile_8_2, tile_9_2,
+      tile_10_2, tile_11_2, tile_12_2},
+     {tile_1_3, tile_2_3, tile_3_3, tile_4_3, tile_5_3, tile_6_3, tile_7_3, tile_8_3},
+     {tile_1_4, tile_2_4, tile_3_4, tile_4_4, tile_5_4, tile_6_4}},
+    {12, 12, 8, 6}};
+
+static void conv_f32_avx512(const vl_conv *c, int32_t y0, int32_t y1) {
+    vl_conv_rows(c, &tiles, y0, y1);
+}
+
+void vl_dsp_init_avx512(vl_dsp *dsp) {
+    dsp->conv_f32_level = "avx512";
+    dsp->pack_f32 = (vl_packing){.lanes = 16, .max_blocks = 4};
+    dsp->conv_f32 = conv_f32_avx512;
+}
