@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .curves import draw
 from .model import Detector
 
 warnings.filterwarnings("ignore", message="scatter_reduce")
@@ -50,6 +51,7 @@ def add_arguments(ap, run, minutes, lr):
     ap.add_argument("--batch", type=int, default=32)
     ap.add_argument("--size", type=int, default=320, help="side of the training crops")
     ap.add_argument("--lr", type=float, default=lr)
+    ap.add_argument("--warmup", type=int, default=300, help="steps until the full rate")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--threads", type=int, default=2)
@@ -126,9 +128,9 @@ class Loop:
                             (self.spent + time.time() - self.began) / (60 * self.a.minutes)))
 
     def rate(self):
-        """Warm-up over 300 steps, then half a cosine down to 2 % of the rate."""
+        """Warm-up, then half a cosine down to 2 % of the rate."""
         p = self.progress()
-        return self.a.lr * min(1, (self.step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * p)))
+        return self.a.lr * min(1, (self.step + 1) / self.a.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * p)))
 
     def one_step(self, batch):
         dev = self.a.device
@@ -184,5 +186,6 @@ class Loop:
             if self.evaluate and self.a.eval_every and self.epoch % self.a.eval_every == 0:
                 row.update(self.evaluate(self.ema.model))
             self.log(row)
+            draw(self.folder)
         print(f"\ndone: {self.step} steps, {self.seen} pictures, {self.spent / 60:.1f} min")
         return self.ema.model

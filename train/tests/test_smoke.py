@@ -1,0 +1,67 @@
+"""Training end to end on generated pictures: labels convert, loss falls, ONNX equals PyTorch."""
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make_pictures(folder, n=24, seed=0):
+    """Noise with bright ovals that have two dark eyes; YOLO labels beside."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for i in range(n):
+        img = rng.integers(0, 110, (160, 200, 3), dtype=np.uint8)
+        lines = []
+        for x in (50, 140):
+            w, h = int(rng.integers(24, 44)), int(rng.integers(30, 56))
+            cy, c = int(rng.integers(50, 110)), int(rng.integers(2))
+            cv2.ellipse(img, (x, cy), (w // 2, h // 2), 0, 0, 360, (150, 180, 230), -1)
+            for e in (-w // 5, w // 5):
+                cv2.circle(img, (x + e, cy - h // 8), 2, (20, 20, 20), -1)
+            lines.append(f"{c} {x / 200} {cy / 160} {w / 200} {h / 160}")
+        cv2.imwrite(str(folder / f"{i}.png"), img)
+        (folder / f"{i}.txt").write_text("\n".join(lines) + "\n")
+
+
+class Smoke(unittest.TestCase):
+    def run_module(self, module, *args):
+        r = subprocess.run([sys.executable, "-m", module, *map(str, args)], cwd=ROOT, env=self.env,
+                           capture_output=True, text=True)
+        self.assertEqual(r.returncode, 0, f"{module}: {r.stdout}\n{r.stderr}")
+        return r.stdout
+
+    def test_convert_train_resume_export(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            tmp = Path(tmp)
+            self.env = dict(os.environ, VEIL_CACHE=str(tmp / "cache"), VEIL_RUNS=str(tmp / "runs"),
+                            VEIL_DATA=str(tmp / "data"), OMP_NUM_THREADS="1")
+            make_pictures(tmp / "pictures")
+            self.run_module("train.convert", "--yolo", tmp / "pictures", "--names", "background,interview", "--out", tmp / "data")
+            common = ("--batch", 4, "--size", 96, "--epoch-steps", 40, "--warmup", 10, "--workers", 0, "--threads", 1,
+                      "--model", "veil-p", "--minutes", 60)
+            self.run_module("train.pretrain", *common, "--epochs", 2)
+            self.run_module("train.pretrain", *common, "--epochs", 4, "--resume")
+            with open(tmp / "runs/pretrain/log.csv") as f:
+                loss = [float(r["loss"]) for r in csv.DictReader(f)]
+            self.assertEqual(len(loss), 4)
+            self.assertLess(loss[-1], loss[0])
+            self.run_module("train.finetune", *common, "--epochs", 1, "--composed", 0)
+            self.run_module("train.export", "--checkpoint", tmp / "runs/finetune/last.pt", "--size", "160x96", "--out", tmp / "out")
+            parity = np.load(tmp / "out/parity.npz")
+            self.assertEqual(parity["image"].shape, (96, 160, 3))
+            net = cv2.dnn.readNetFromONNX(str(tmp / "out/veil-p.onnx"))
+            net.setInput(parity["image"].transpose(2, 0, 1)[None].astype(np.float32) / 255)
+            for name, got in zip(("p8", "p16", "p32"), net.forward(["p8", "p16", "p32"])):
+                self.assertLess(np.abs(got - parity[name]).max(), 1e-3)
+
+
+if __name__ == "__main__":
+    unittest.main()
