@@ -174,7 +174,8 @@ static int peel(cut *c) {
 
 static int set_stride(cut *c, end *e) {
     const gr_tensor *picture = &c->l->out->t[0], *t = &c->l->out->t[e->tensor];
-    e->stride = picture->width / t->width;
+    /* A map larger than the picture has no stride; the file wants at least 1. */
+    e->stride = t->width < picture->width ? picture->width / t->width : 1;
     if (c->decoder &&
         (t->width * e->stride != picture->width || t->height * e->stride != picture->height))
         return mb_fail(

@@ -2,6 +2,7 @@
 #include "npz.h"
 
 #include <string.h>
+#define ZLIB_CONST 1 /* so that next_in may point to const */
 #include <zlib.h>
 
 #define END_SIZE     22u /* end of central directory record */

@@ -160,8 +160,27 @@ static int read_nodes(mb *m, og_graph *g, const name_map *map, og_node *nodes) {
     return 0;
 }
 
-/* Kahn's algorithm with file order kept where it is already right. */
+/* The order of the file is kept when it is right: exporters follow the way the network was written,
+ * which keeps few values alive at a time. */
+static bool in_order(const og_graph *g, const og_node *nodes, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < nodes[i].n_in; k++) {
+            int v = nodes[i].in[k];
+            const og_value *val = v < 0 ? NULL : &g->values[v];
+            if (val && (val->producer >= (int)i ||
+                        (val->producer < 0 && !val->initializer && !val->is_input)))
+                return false;
+        }
+    return true;
+}
+
+/* Kahn's algorithm. */
 static int sort_nodes(mb *m, og_graph *g, const og_node *nodes, size_t n) {
+    if (in_order(g, nodes, n)) {
+        memcpy(g->nodes, nodes, n * sizeof(*nodes));
+        g->n_nodes = n;
+        return 0;
+    }
     uint32_t *waits = mb_alloc(m, n + 1, sizeof(*waits));
     int *place = mb_alloc(m, n + 1, sizeof(*place)); /* old index -> new index */
     size_t *first = mb_alloc(m, g->n_values + 2, sizeof(*first));

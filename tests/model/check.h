@@ -1,0 +1,18 @@
+/* Builds an ONNX test graph with modelbuild, runs it on the engine and holds the outputs against
+ * the plain evaluation. */
+#ifndef TESTS_MODEL_CHECK_H
+#define TESTS_MODEL_CHECK_H
+
+#include "onnx_make.h"
+
+#define CHECK_HEIGHT 32
+#define CHECK_WIDTH  64
+
+/* Fails the running cmocka test unless every output named in o is within tolerance of the plain
+ * value, relative to the output's largest value. Returns how many operators the model has. */
+size_t check_same(om *o, double tolerance);
+
+/* The error line of building it; fails the test when it builds. */
+const char *check_error(mb *m, const uint8_t *bytes, size_t size, const char *decoder);
+
+#endif

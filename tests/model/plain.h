@@ -1,0 +1,21 @@
+/* ONNX operators computed straight from their specification, one loop each, on (1,C,H,W) floats:
+ * what the engine's answers are held against. Shares no code with modelbuild/ but the protobuf
+ * structures. */
+#ifndef TESTS_MODEL_PLAIN_H
+#define TESTS_MODEL_PLAIN_H
+
+#include "onnx.pb-c.h"
+
+#include <stddef.h>
+
+typedef struct {
+    size_t rank;
+    long d[6];
+    float *v; /* whole numbers too */
+} plain;
+
+/* Runs the model, nodes in file order, on one picture; returns the named value. Ends the program
+ * with a message on anything it does not know. The result is leaked: tests are short. */
+plain plain_run(const Onnx__ModelProto *model, const float *picture, const char *name);
+
+#endif
