@@ -34,8 +34,9 @@ static int reserve_masks(veil *v, size_t n) {
     return VEIL_OK;
 }
 
-static bool touches(const veil_frame *f, vl_rect r) {
-    return r.x < (float)f->width && r.y < (float)f->height && r.x + r.w > 0 && r.y + r.h > 0;
+/* A box of no number does not count as outside: drawing it hides the whole frame. */
+static bool outside(const veil_frame *f, vl_rect r) {
+    return r.x >= (float)f->width || r.y >= (float)f->height || r.x + r.w <= 0 || r.y + r.h <= 0;
 }
 
 static vl_redact_style style_of(const veil_settings *s) {
@@ -67,7 +68,7 @@ int vl_hide_boxes(veil *v, const veil_frame *f, const vl_rect *boxes, size_t n,
     int err = reserve_masks(v, n);
     for (size_t i = 0; err == VEIL_OK && i < n; i++) {
         vl_rect r = vl_frame_from_upright(f, vl_track_grown(boxes[i], padding));
-        if (touches(f, r))
+        if (!outside(f, r))
             v->masks[k++] = r;
     }
     if (err == VEIL_OK)
@@ -86,7 +87,7 @@ static int hide_zones(veil *v, const veil_frame *f, const vl_settings *set) {
         const veil_zone *z = &set->zones[i];
         vl_rect r = {z->x * w, z->y * h, z->w * w, z->h * h};
         r = vl_frame_from_upright(f, r);
-        if (z->decision == VEIL_HIDE && r.w > 0 && r.h > 0 && touches(f, r))
+        if (z->decision == VEIL_HIDE && r.w > 0 && r.h > 0 && !outside(f, r))
             v->masks[n++] = r;
     }
     vl_redact_style style = style_of(&set->s);

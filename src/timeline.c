@@ -24,6 +24,8 @@ struct vl_timeline {
     int32_t max_held;
     vl_slot *slots; /* [max_held] ring */
     int32_t first, n;
+    vl_entries *spare; /* [max_held] memory of slots that left, for those that come */
+    int32_t n_spare;
     vl_entries fixed; /* of the oldest frame */
     bool is_fixed;
     vl_entries past; /* of the frame that left last */
@@ -39,7 +41,8 @@ int vl_timeline_create(vl_timeline **out, int64_t lookahead_ns, int32_t max_held
     t->lookahead_ns = lookahead_ns;
     t->max_held = max_held;
     t->slots = vl_mem_alloc((size_t)max_held, sizeof *t->slots);
-    if (t->slots == NULL) {
+    t->spare = vl_mem_alloc((size_t)max_held, sizeof *t->spare);
+    if (t->slots == NULL || t->spare == NULL) {
         vl_timeline_destroy(t);
         return VEIL_E_NOMEM;
     }
@@ -52,7 +55,10 @@ void vl_timeline_destroy(vl_timeline *t) {
         return;
     for (int32_t i = 0; t->slots != NULL && i < t->max_held; i++)
         vl_mem_free(t->slots[i].entries.e);
+    for (int32_t i = 0; i < t->n_spare; i++)
+        vl_mem_free(t->spare[i].e);
     vl_mem_free(t->slots);
+    vl_mem_free(t->spare);
     vl_mem_free(t->fixed.e);
     vl_mem_free(t->past.e);
     vl_mem_free(t);
@@ -105,8 +111,7 @@ vl_slot *vl_timeline_add(vl_timeline *t, const veil_frame *f) {
     if (vl_timeline_full(t))
         return NULL;
     vl_slot *s = slot_at(t, t->n++);
-    vl_entries keep = s->entries;
-    keep.n = 0;
+    vl_entries keep = t->n_spare > 0 ? t->spare[--t->n_spare] : (vl_entries){0};
     *s = (vl_slot){.frame = *f,
                    .camera = vl_motion_none(),
                    .covered = true,
@@ -116,10 +121,11 @@ vl_slot *vl_timeline_add(vl_timeline *t, const veil_frame *f) {
     return s;
 }
 
-void vl_timeline_undo(vl_timeline *t) {
-    if (t->n > 0)
-        t->n--;
-    t->is_fixed = false;
+/* A slot leaves: its memory is kept for the next. Empty slots own none. */
+static void retire(vl_timeline *t, vl_slot *s) {
+    if (s->entries.e != NULL)
+        t->spare[t->n_spare++] = (vl_entries){.e = s->entries.e, .cap = s->entries.cap};
+    s->entries = (vl_entries){0};
 }
 
 int vl_timeline_fill(vl_slot *slot, const vl_track *tracks, size_t n) {
@@ -161,7 +167,7 @@ bool vl_timeline_ready(const vl_timeline *t, bool flush) {
 void vl_timeline_pop(vl_timeline *t) {
     if (t->n == 0)
         return;
-    const vl_slot *s = slot_at(t, 0);
+    vl_slot *s = slot_at(t, 0);
     vl_entries old = t->past;
     if (t->is_fixed) {
         t->past = t->fixed;
@@ -173,6 +179,7 @@ void vl_timeline_pop(vl_timeline *t) {
     t->past_epoch = s->epoch;
     t->past_pts_ns = s->frame.pts_ns;
     t->is_fixed = false;
+    retire(t, s);
     t->first = (t->first + 1) % t->max_held;
     t->n--;
 }
@@ -182,6 +189,8 @@ const vl_entries *vl_timeline_past(const vl_timeline *t) {
 }
 
 void vl_timeline_clear(vl_timeline *t) {
+    for (int32_t i = 0; i < t->n; i++)
+        retire(t, slot_at(t, i));
     t->first = t->n = 0;
     t->is_fixed = false;
     t->fixed.n = t->past.n = 0;

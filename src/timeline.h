@@ -46,8 +46,6 @@ bool vl_timeline_full(const vl_timeline *t);
 
 /* A slot for the next frame, empty and covered until the caller says otherwise. NULL: full. */
 vl_slot *vl_timeline_add(vl_timeline *t, const veil_frame *f);
-/* Takes the newest slot back out. */
-void vl_timeline_undo(vl_timeline *t);
 
 /* Copies the tracks into a slot. VEIL_E_NOMEM: the slot stays covered. */
 int vl_timeline_fill(vl_slot *slot, const vl_track *tracks, size_t n);

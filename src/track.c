@@ -208,7 +208,7 @@ static float cost_of(const vl_track *k, const veil_detection *d, measure by, flo
         return HUGE_VALF;
     if (by == BY_OVERLAP) {
         float o = vl_track_overlap(vl_track_grown(a, buffer), vl_track_grown(b, buffer));
-        return o > 0 ? 1 - o + 0.1f * ratio : HUGE_VALF;
+        return o > 0 ? fmaxf(1 - o, 0) + 0.1f * ratio : HUGE_VALF; /* rounding may give o > 1 */
     }
     float reach = REACH * sqrtf(b.w * b.h) + vl_kalman_spread_px(&k->k);
     float dist = hypotf(a.x + a.w / 2 - b.x - b.w / 2, a.y + a.h / 2 - b.y - b.h / 2);

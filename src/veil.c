@@ -146,8 +146,10 @@ static int create_stages(veil *v, const veil_options *o) {
         err = vl_track_create(&v->tracker);
     if (err == VEIL_OK)
         err = vl_timeline_create(&v->timeline, o->lookahead_ns, held);
-    if (err == VEIL_OK)
+    if (err == VEIL_OK) {
         vl_scale_set_cpu(v->scale, o->cpu_off);
+        vl_redact_set_cpu(v->redact, o->cpu_off);
+    }
     return err;
 }
 
