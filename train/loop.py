@@ -9,6 +9,7 @@ import csv
 import math
 import os
 import random
+import signal
 import sys
 import time
 import warnings
@@ -167,9 +168,15 @@ class Loop:
         self.began = start = time.time()
         spent0, batches = self.spent, iter(self.make_loader(self.a.seed * 100003 + self.step))
         (self.folder / "pid").write_text(f"{os.getpid()}\n")
+        stop = []  # asked to end: keep what was learnt since the last checkpoint
+        signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
         while self.progress() < 1:
             sums, t0 = {}, time.time()
             for i in range(self.a.epoch_steps):
+                if stop:
+                    self.spent += time.time() - self.began
+                    save(self.folder / "last.pt", self.state())
+                    raise SystemExit("stopped; --resume goes on")
                 for k, v in self.one_step(next(batches)).items():
                     sums[k] = sums.get(k, 0.0) + v
                 if sys.stdout.isatty() or (i + 1) % 50 == 0:
