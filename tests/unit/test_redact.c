@@ -1,0 +1,193 @@
+/* Hidden means gone. Two pictures that differ inside a mask but have the same averages come out
+ * the same there; outside the mask and its soft edge no byte changes, nor does alpha or padding. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "scene.h"
+
+/* Exchanges samples at random among those that lie in the same cell of every grid, so that all
+ * averages stay. Returns how many samples changed. */
+static size_t shuffle(const veil_frame *f, const vl_cells *grid, size_t n_grids, uint64_t seed) {
+    const vl_frame_layout *l = vl_frame_layout_of(f->format);
+    random_source r = random_from(seed);
+    size_t changed = 0;
+    for (int k = 0; k < l->n_channels; k++) {
+        int32_t w = picture_channel_width(f, k), h = picture_channel_height(f, k);
+        int32_t n = w * h;
+        uint64_t *cell = calloc((size_t)n, sizeof *cell);
+        assert_non_null(cell);
+        for (int32_t i = 0; i < n; i++)
+            for (size_t g = 0; g < n_grids; g++)
+                cell[i] = cell[i] * 65 + cell_of(&grid[g], i % w << l->channel[k].x_shift,
+                                                 i / w << l->channel[k].y_shift);
+        for (int32_t i = 0; i < n; i++) {
+            /* Some tries nearby find a partner in the same cell. */
+            for (int tries = 0; cell[i] != 0 && tries < 8; tries++) {
+                int32_t x = i % w + random_int(&r, -9, 9), y = i / w + random_int(&r, -9, 9);
+                if (x < 0 || x >= w || y < 0 || y >= h || cell[y * w + x] != cell[i])
+                    continue;
+                int32_t a = picture_get(f, k, i % w, i / w), b = picture_get(f, k, x, y);
+                picture_set(f, k, i % w, i / w, b);
+                picture_set(f, k, x, y, a);
+                changed += a != b;
+            }
+        }
+        free(cell);
+    }
+    return changed;
+}
+
+/* ------------------------------------------------------------------ the property */
+
+/* Returns how many fully hidden samples were compared. */
+static size_t check_inside(const picture *a, const picture *b, const scene *s) {
+    const vl_frame_layout *l = vl_frame_layout_of(a->frame.format);
+    size_t n = 0;
+    for (int k = 0; k < l->n_channels; k++)
+        for (int32_t y = 0; y < picture_channel_height(&a->frame, k); y++)
+            for (int32_t x = 0; x < picture_channel_width(&a->frame, k); x++) {
+                if (where_sample(&a->frame, s, k, x, y) != 0)
+                    continue;
+                n++;
+                if (picture_get(&a->frame, k, x, y) != picture_get(&b->frame, k, x, y))
+                    fail_msg("%s: channel %d shows more than averages at %d,%d", l->name, k, x, y);
+            }
+    return n;
+}
+
+static void check_scene(veil_format format, int32_t w, int32_t h, const scene *s, uint64_t seed,
+                        int32_t rotation) {
+    picture before = picture_make(format, w, h, seed % 2 != 0);
+    picture_noise(&before, seed);
+    before.frame.rotation = rotation;
+    picture after = picture_copy(&before), other = picture_copy(&before),
+            plain = picture_copy(&before);
+    vl_cells grid[MAX_MASKS];
+    size_t n_grids = grids_of(&before.frame, s, grid);
+    size_t changed = shuffle(&other.frame, grid, n_grids, seed);
+    draw(&after, s, 0);
+    draw(&other, s, 0);
+    draw(&plain, s, VEIL_CPU_ALL);
+    assert_true(picture_same(&after, &plain)); /* every CPU level alike */
+    check_outside(&before, &after, s);
+    size_t hidden = check_inside(&after, &other, s);
+    assert_true(n_grids == 0 || (hidden > 0 && changed > 0));
+    picture_free(&before);
+    picture_free(&after);
+    picture_free(&other);
+    picture_free(&plain);
+}
+
+static void hidden_means_gone(void **state) {
+    (void)state;
+    static const int32_t sizes[][2] = {{121, 95}, {17, 19}, {64, 48}};
+    static const vl_rect boxes[] = {
+        {40.3f, 20.7f, 31, 42}, /* inside */
+        {-12, -9.5f, 40, 50},   /* over a corner */
+        {100, 70, 60, 60},      /* over the other */
+        {2, 3, 9, 11},          /* small */
+        {-30, 30, 400, 12},     /* across */
+    };
+    uint64_t seed = 0;
+    for (int f = VEIL_FORMAT_NONE + 1; f < VEIL_FORMAT_COUNT; f++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            for (int style = VEIL_STYLE_BLUR; style <= VEIL_STYLE_IMAGE; style++)
+                for (int shape = VEIL_SHAPE_ELLIPSE; shape <= VEIL_SHAPE_HEAD; shape++) {
+                    scene s = {.n = 1, .style = style_of((veil_style)style, (veil_shape)shape)};
+                    s.box[0] = boxes[seed++ % 5];
+                    check_scene((veil_format)f, sizes[i][0], sizes[i][1], &s, seed,
+                                (int32_t)(seed % 4) * 90);
+                }
+}
+
+static void strengths_and_edges(void **state) {
+    (void)state;
+    static const float cells[] = {1, 2.5f, 8, 100, 0, -3, NAN};
+    static const float feathers[] = {0, 0.01f, 0.5f, 1};
+    for (size_t c = 0; c < sizeof cells / sizeof *cells; c++)
+        for (size_t e = 0; e < sizeof feathers / sizeof *feathers; e++)
+            for (int shape = 0; shape < 2; shape++) {
+                scene s = {.n = 1, .style = style_of(VEIL_STYLE_BLUR, (veil_shape)shape)};
+                s.box[0] = (vl_rect){30, 22.2f, 40, 33};
+                s.style.cells = cells[c];
+                s.style.feather = feathers[e];
+                check_scene(VEIL_FORMAT_NV12, 110, 90, &s, c * 10 + e, 0);
+            }
+}
+
+/* Neighbours that touch, overlap a little, overlap much, lie in one another, and all at once. */
+static void overlapping_masks(void **state) {
+    (void)state;
+    static const scene scenes[] = {
+        {.n = 2, .box = {{20, 20, 30, 40}, {52, 22, 30, 40}}},
+        {.n = 2, .box = {{20, 20, 30, 40}, {44, 30, 30, 40}}},
+        {.n = 2, .box = {{20, 20, 40, 40}, {30, 25, 40, 40}}},
+        {.n = 2, .box = {{10, 10, 80, 80}, {40, 40, 14, 14}}},
+        {.n = 5,
+         .box = {{20, 20, 30, 30},
+                 {45, 20, 30, 30},
+                 {70, 20, 30, 30},
+                 {33, 44, 30, 30},
+                 {60, 47, 20, 30}}},
+    };
+    static const veil_format formats[] = {VEIL_FORMAT_I420, VEIL_FORMAT_UYVY, VEIL_FORMAT_BGRA,
+                                          VEIL_FORMAT_I010};
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++)
+        for (int f = 0; f < 4; f++)
+            for (int style = VEIL_STYLE_BLUR; style <= VEIL_STYLE_IMAGE; style++) {
+                scene s = scenes[i];
+                s.style = style_of((veil_style)style, (veil_shape)(f % 3));
+                check_scene(formats[f], 127, 101, &s, i * 100 + (uint64_t)(f * 10 + style), 0);
+            }
+}
+
+/* Two masks on one face are one grid: two shifted grids would give away more. */
+static void masks_on_one_face_share_averages(void **state) {
+    (void)state;
+    veil_frame f = {.width = 640, .height = 480, .format = VEIL_FORMAT_GRAY8};
+    scene s = {.n = 3, .style = style_of(VEIL_STYLE_BLUR, VEIL_SHAPE_ELLIPSE)};
+    s.box[0] = (vl_rect){100, 100, 60, 80};
+    s.box[1] = (vl_rect){106, 103, 60, 80};
+    s.box[2] = (vl_rect){300, 100, 60, 80};
+    vl_cells grid[MAX_MASKS];
+    assert_int_equal(grids_of(&f, &s, grid), 2);
+    s.box[2] = (vl_rect){130, 104, 60, 80}; /* joins the others through the second */
+    assert_int_equal(grids_of(&f, &s, grid), 1);
+}
+
+static void grids_are_coarse(void **state) {
+    (void)state;
+    for (int32_t w = 1; w < 200; w += 3)
+        for (int32_t h = 1; h < 200; h += 7)
+            for (float cells = -1; cells < 12; cells += 1.7f) {
+                vl_cells c = {0};
+                vl_cells_grid(&c, (vl_mask_area){2, 4, 2 + w, 4 + h}, cells);
+                assert_in_range(c.nx, 1, VL_CELLS_MAX);
+                assert_in_range(c.ny, 1, VL_CELLS_MAX);
+                assert_true((float)c.nx <= fmaxf(cells, 1) && (float)c.ny <= fmaxf(cells, 1));
+                assert_int_equal(c.x[0], 2);
+                assert_int_equal(c.x[c.nx], 2 + w);
+                assert_int_equal(c.y[c.ny], 4 + h);
+                for (int32_t i = 0; i < c.nx; i++) {
+                    assert_true(c.x[i + 1] - c.x[i] >= (w < 4 ? w : 4));
+                    assert_int_equal(c.x[i] % 2, 0);
+                }
+                for (int32_t i = 0; i < c.ny; i++)
+                    assert_true(c.y[i + 1] - c.y[i] >= (h < 4 ? h : 4));
+            }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hidden_means_gone), cmocka_unit_test(strengths_and_edges),
+        cmocka_unit_test(overlapping_masks), cmocka_unit_test(masks_on_one_face_share_averages),
+        cmocka_unit_test(grids_are_coarse),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
