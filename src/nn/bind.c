@@ -151,7 +151,6 @@ static void bind_residual(const vl_net *net, const vl_step *s, vl_finish *f) {
     f->residual = x->data;
     f->res_row = x->row;
     f->res_pixel = x->pixel;
-    f->quick = 0;
     if (!f->out_u8)
         return;
     vl_view own = {.scale = y->scale, .zero = y->zero};
@@ -161,6 +160,8 @@ static void bind_residual(const vl_net *net, const vl_step *s, vl_finish *f) {
     f->res_c = a.res_c;
     f->res_low = a.low;
     f->res_high = a.high;
+    float bound = 255.0f * (f->res_a + f->res_b) + fabsf(f->res_c);
+    f->quick = f->quick && bound < 1073741824.0f;
 }
 
 static float in_units(float v, const vl_view *out) {

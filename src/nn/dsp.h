@@ -19,7 +19,8 @@
  *   v = fma(q, res_a, fma(x, res_b, res_c)), q = rint(clamp(v, res_low, res_high))     with out_u8
  *   v = v + x                                                                          float
  * `quick`: out_u8 and act NONE with scale and zero already in mult and add (inv_scale 1, zero 0),
- * no residual, and no value can leave the range of int32: kernels may round before they clamp. */
+ * and no value can leave the range of int32, the residual's included: kernels may round before they
+ * clamp. */
 typedef struct {
     int32_t out_u8, quick;
     uint32_t act; /* VL_FMT_ACT_* except PRELU */

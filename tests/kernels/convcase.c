@@ -169,7 +169,6 @@ static vl_finish finish_for(const conv_case *c, const vl_packed *p) {
         f.residual = c->residual;
         f.res_row = (ptrdiff_t)c->out_row;
         f.res_pixel = (ptrdiff_t)c->out_pixel;
-        f.quick = 0;
         f.res_a = 0.8f;
         f.res_b = RES_SCALE / OUT_SCALE;
         f.res_c = -RES_ZERO * f.res_b;

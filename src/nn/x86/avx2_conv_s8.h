@@ -64,7 +64,7 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
             DOT(acc[i][1], v, w1);
         }
     }
-    if (!c->finish.quick) {
+    if (!c->finish.quick || residual != NULL) {
         __m256i spilled[6 * 2];
 #pragma GCC unroll 16
         for (int i = 0; i < pixels; i++) {
