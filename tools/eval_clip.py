@@ -4,8 +4,8 @@
 usage: eval_clip.py ORIGINAL RESULT TRUTH.jsonl [--faces FOUND.jsonl [--faces-before FOUND.jsonl]]
                     [--json] [--need-hidden 0.95] [--need-visible 0.9]
 
-A cell of pixels counts as masked where the result differs from the original by more than the
-codec's own noise in that frame (measured away from all faces) and by more than 3 grey levels.
+A cell of pixels counts as masked where the result differs from the original by more than 3.5 times
+the codec's own noise in that frame (median away from all faces; at least 4, at most 9 grey levels).
 A bystander's face is hidden when at least half of its ellipse is masked; a face that is half or
 more covered by the speaker or outside the frame does not count. The speaker is visible when less
 than a quarter of the face is masked. FOUND.jsonl (tools/eval_faces.mjs on the result) gives the
@@ -23,7 +23,7 @@ import numpy as np
 
 CELLS = 12         # a face is looked at in so many cells across and down
 SEEN = 0.5         # faces hidden by the scene by this much or more do not count
-LEVEL = 3.0        # grey levels
+LEVELS = 4.0, 9.0  # grey levels: least and most that count as masked
 
 
 def die(text):
@@ -96,14 +96,14 @@ ELLIPSE = ((X - CELLS / 2 + 0.5) ** 2 + (Y - CELLS / 2 + 0.5) ** 2) < (CELLS / 2
 
 
 def noise(diff, boxes):
-    """The codec's own difference: 98th percentile of cell means away from all faces."""
+    """The codec's own difference: median of cell means away from all faces."""
     h, w = diff.shape[0] // 16 * 16, diff.shape[1] // 16 * 16
     grid = diff[:h, :w].reshape(h // 16, 16, w // 16, 16).mean((1, 3))
     free = np.ones(grid.shape, bool)
     for x, y, bw, bh in boxes:
         free[max(0, int((y - 0.7 * bh) / 16)):int((y + 1.7 * bh) / 16) + 1,
              max(0, int((x - 0.7 * bw) / 16)):int((x + 1.7 * bw) / 16) + 1] = False
-    return float(np.percentile(grid[free], 98)) if free.sum() >= 20 else 0.0
+    return float(np.median(grid[free])) if free.sum() >= 20 else 0.0
 
 
 def masked(diff, box, level):
@@ -160,7 +160,7 @@ def main():
             die("the videos are longer than the truth")
         faces = rows[n]["faces"]
         diff = np.abs(a.astype(np.int16) - b).max(0).astype(np.float32)
-        level = max(LEVEL, 1.5 * noise(diff, [f["box"] for f in faces]))
+        level = min(max(LEVELS[0], 3.5 * noise(diff, [f["box"] for f in faces])), LEVELS[1])
         for f in faces:
             if f["occluded"] >= SEEN:
                 continue

@@ -6,7 +6,7 @@ usage: layers.py SOURCE_ROOT
 2. src/ includes only itself, include/veil.h and the C and POSIX thread headers named here.
 3. src/nn and src/pix include, of the rest of src/, only cpu.h, mem.h and pool.h.
 4. Everything outside src/ includes of the library only veil.h; modelbuild/ also nn/format.h.
-   Tests may look inside.
+   Tests, and benchmarks of single kernels, may look inside.
 """
 import os
 import re
@@ -20,7 +20,7 @@ atexit signal sigaction raise rand srand random""".split()
 SYSTEM = """assert.h ctype.h cpuid.h errno.h float.h immintrin.h inttypes.h limits.h math.h
 arm_neon.h pthread.h sched.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
 stdlib.h string.h sys/auxv.h asm/hwcap.h unistd.h""".split()
-OUTSIDE = ["cli", "media", "modelbuild", "server", "plugins", "eval", "bench", "examples"]
+OUTSIDE = ["cli", "media", "modelbuild", "server", "plugins", "eval", "examples"]
 LOW = ["cpu.h", "mem.h", "pool.h"]
 LOW_DIRS = {"nn": ["nn"], "pix": ["pix"]}
 
