@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from . import parallel
 from .curves import draw
 from .model import Detector
 
@@ -56,6 +57,7 @@ def add_arguments(ap, run, minutes, lr):
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--procs", type=int, default=1, help="data-parallel processes; share the batch")
     ap.add_argument("--eval-every", type=int, default=0, help="epochs between AP on the val pictures (0: never)")
     ap.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -92,6 +94,8 @@ class Loop:
         self.a, self.folder, self.make_loader, self.loss = args, Path(folder), make_loader, loss
         self.evaluate = evaluate
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.rank = parallel.start(args)
+        args.batch //= args.procs  # the data loaders make this process's share
         torch.set_num_threads(args.threads)
         random.seed(args.seed)
         np.random.seed(args.seed)
@@ -103,6 +107,7 @@ class Loop:
         self.ema = Average(self.model)
         self.opt = torch.optim.AdamW(parameter_groups(self.model, 0.03), lr=args.lr, betas=(0.9, 0.99))
         self.step, self.epoch, self.spent, self.seen = 0, 0, 0.0, 0
+        self.done, self.stop = 0.0, False
         if args.resume:
             self._resume()
 
@@ -128,9 +133,8 @@ class Loop:
         return min(1.0, max(self.step / (self.a.epochs * self.a.epoch_steps),
                             (self.spent + time.time() - self.began) / (60 * self.a.minutes)))
 
-    def rate(self):
-        """Warm-up, then half a cosine down to 2 % of the rate."""
-        p = self.progress()
+    def rate(self, p):
+        """Warm-up, then half a cosine down to 2 % of the rate, at progress p of 0..1."""
         return self.a.lr * min(1, (self.step + 1) / self.a.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * p)))
 
     def one_step(self, batch):
@@ -144,15 +148,20 @@ class Loop:
             raise SystemExit(f"loss is not finite at step {self.step}")
         self.opt.zero_grad(set_to_none=True)
         total.backward()
+        self.done, self.stop = parallel.average(list(self.model.parameters()), self.progress(), self.stop)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
-        lr = self.rate()
+        lr = self.rate(self.done)
         for g in self.opt.param_groups:
             g["lr"] = lr
         self.opt.step()
         self.ema.update(self.model)
         self.step += 1
-        self.seen += len(x)
+        self.seen += len(x) * self.a.procs
         return {"loss": float(total.detach()), **parts, "lr": lr}
+
+    def ask_to_stop(self, *_):
+        """A stop signal: keep what was learnt since the last checkpoint, then end."""
+        self.stop = True
 
     def log(self, row):
         path = self.folder / "log.csv"
@@ -166,33 +175,40 @@ class Loop:
 
     def run(self):
         self.began = start = time.time()
-        spent0, batches = self.spent, iter(self.make_loader(self.a.seed * 100003 + self.step))
-        (self.folder / "pid").write_text(f"{os.getpid()}\n")
-        stop = []  # asked to end: keep what was learnt since the last checkpoint
-        signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
-        while self.progress() < 1:
+        spent0, batches = self.spent, iter(self.make_loader(self.a.seed * 100003 + self.step + 7919 * self.rank))
+        first = self.rank == 0
+        if first:
+            (self.folder / "pid").write_text(f"{os.getpid()}\n")
+        signal.signal(signal.SIGTERM, self.ask_to_stop)
+        self.done = self.progress()
+        while self.done < 1:
             sums, t0 = {}, time.time()
             for i in range(self.a.epoch_steps):
-                if stop:
+                if self.stop:
                     self.spent += time.time() - self.began
-                    save(self.folder / "last.pt", self.state())
+                    if first:
+                        save(self.folder / "last.pt", self.state())
                     raise SystemExit("stopped; --resume goes on")
                 for k, v in self.one_step(next(batches)).items():
                     sums[k] = sums.get(k, 0.0) + v
-                if sys.stdout.isatty() or (i + 1) % 50 == 0:
+                if first and (sys.stdout.isatty() or (i + 1) % 50 == 0):
                     left = (time.time() - start) * (1 - self.progress()) / max(1e-6, self.progress() - spent0 / 60 / self.a.minutes)
                     print(f"\repoch {self.epoch} {i + 1}/{self.a.epoch_steps} loss {sums['loss'] / (i + 1):.4f} "
-                          f"{(i + 1) * self.a.batch / (time.time() - t0):.0f} img/s, {100 * self.progress():.0f} % done, "
+                          f"{(i + 1) * self.a.batch * self.a.procs / (time.time() - t0):.0f} img/s, {100 * self.progress():.0f} % done, "
                           f"{left / 60:.0f} min left  ", end="" if sys.stdout.isatty() else "\n", flush=True)
             self.epoch += 1
             now = time.time()
             self.spent, self.began = self.spent + now - self.began, now
             row = {"epoch": self.epoch, "step": self.step, "seen": self.seen, "minutes": round(self.spent / 60, 2),
                    **{k: float(f"{v / self.a.epoch_steps:.5g}") for k, v in sums.items()}}
+            if not first:
+                continue
             save(self.folder / "last.pt", self.state())
             if self.evaluate and self.a.eval_every and self.epoch % self.a.eval_every == 0:
                 row.update(self.evaluate(self.ema.model))
             self.log(row)
             draw(self.folder)
+        if not first:
+            raise SystemExit(0)
         print(f"\ndone: {self.step} steps, {self.seen} pictures, {self.spent / 60:.1f} min")
         return self.ema.model
