@@ -95,6 +95,7 @@ static void whole(const job *j, veil_net *net, double *times) {
 static void layers(const job *j, veil_net *net) {
     static int64_t least[MAX_LAYERS];
     size_t n = veil_net_layers(net);
+    int64_t sum = 0;
     veil_layer l;
     for (int r = 0; r < j->runs; r++) {
         veil_net_run(net);
@@ -115,7 +116,9 @@ static void layers(const job *j, veil_net *net) {
             printf(" %7.1f %5.1f%%", rate * 1e-9,
                    j->peak > 0 ? rate / j->peak / j->threads * 100 : 0);
         printf("\n");
+        sum += least[i];
     }
+    printf("sum of the layers' least times: %.3f ms\n", (double)sum * 1e-6);
 }
 
 static double best_peak(const job *j, int integer) {

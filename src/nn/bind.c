@@ -8,6 +8,7 @@
 #include "pool.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ARENA_MAX ((size_t)1 << 31) /* bytes; a model that needs more is refused */
 
@@ -31,7 +32,8 @@ static void find_lifetimes(vl_net *net) {
         vl_step *s = &net->step[i];
         int32_t channel;
         vl_place *root = &net->place[vl_plan_root(net, s->out, &channel)];
-        if (root->first < 0 && root->top + root->left + root->bottom + root->right > 0)
+        if (root != net->place && root->first < 0 &&
+            root->top + root->left + root->bottom + root->right > 0)
             s->fill = (int32_t)(root - net->place);
         touch(net, s->out, i, true);
         for (int32_t k = 0; k < s->n_in; k++)
@@ -184,11 +186,60 @@ vl_addition vl_plan_addition(const vl_op *op, const vl_view *a, const vl_view *b
     return r;
 }
 
-static void bind_conv(vl_net *net, vl_step *s, int32_t **offsets, vl_chunk **chunks) {
+/* Where the next step's tables go. */
+typedef struct {
+    int32_t *offsets;
+    vl_chunk *chunks;
+    uint8_t *weights; /* of edges */
+} tables;
+
+static size_t group_bytes(const vl_packed *p, const vl_packed_chunk *q) {
+    return (size_t)q->chunk.blocks * (size_t)p->lanes * 4; /* four int8, or a float */
+}
+
+static void bind_chunk(const vl_op *op, const vl_view *in, const vl_packed_chunk *q, tables *t) {
+    vl_chunk *k = t->chunks++;
+    *k = q->chunk;
+    k->offset = t->offsets;
+    for (int32_t j = 0; j < q->chunk.n_k; j++) {
+        const vl_tap *tap = &q->tap[j];
+        *t->offsets++ =
+            (int32_t)(tap->ky * op->dilation * in->row + tap->kx * op->dilation * in->pixel +
+                      tap->channel * (ptrdiff_t)item_size(in));
+    }
+}
+
+/* Narrows a bound convolution to its first or last column, with the weights of taps beside the
+ * picture set to 0. */
+static void bind_edge(const vl_net *net, const vl_step *s, vl_conv *c, vl_chunk *chunks,
+                      tables *t) {
+    const vl_op *op = &net->model->ops[s->op];
+    const vl_packed *p = &net->packed[s->op];
+    int32_t x = s->edge == 1 ? 0 : c->width - 1, left = x * op->sw - op->pad_left;
+    c->in += x * c->in_pixel;
+    c->out += x * c->out_pixel;
+    if (c->finish.residual != NULL)
+        c->finish.residual = (const uint8_t *)c->finish.residual + x * c->finish.res_pixel;
+    c->width = 1;
+    for (int32_t i = 0; i < p->n_chunks; i++) {
+        const vl_packed_chunk *q = &p->chunk[i];
+        size_t bytes = group_bytes(p, q);
+        memcpy(t->weights, q->chunk.weights, bytes * (size_t)q->chunk.n_k);
+        chunks[i].weights = t->weights;
+        for (int32_t j = 0; j < q->chunk.n_k; j++, t->weights += bytes) {
+            int32_t at = left + q->tap[j].kx;
+            if (at < 0 || at >= net->width)
+                memset(t->weights, 0, bytes);
+        }
+    }
+}
+
+static void bind_conv(vl_net *net, vl_step *s, tables *t) {
     const vl_op *op = &net->model->ops[s->op];
     const vl_packed *p = &net->packed[s->op];
     const vl_view *in = &net->place[s->in[0]].view, *out = &net->place[s->out].view;
     vl_conv *c = &s->u.conv.args;
+    vl_chunk *chunks = t->chunks;
     *c = (vl_conv){.in = first_tap(op, in),
                    .in_row = in->row * op->sh,
                    .in_pixel = in->pixel * op->sw,
@@ -197,22 +248,14 @@ static void bind_conv(vl_net *net, vl_step *s, int32_t **offsets, vl_chunk **chu
                    .out_pixel = out->pixel,
                    .width = out->width,
                    .channels = out->channels,
-                   .chunk = *chunks,
+                   .chunk = chunks,
                    .n_chunks = p->n_chunks,
                    .finish = p->finish};
     bind_residual(net, s, &c->finish);
-    for (int32_t i = 0; i < p->n_chunks; i++) {
-        const vl_packed_chunk *q = &p->chunk[i];
-        vl_chunk *k = (*chunks)++;
-        *k = q->chunk;
-        k->offset = *offsets;
-        for (int32_t j = 0; j < q->chunk.n_k; j++) {
-            const vl_tap *t = &q->tap[j];
-            *(*offsets)++ =
-                (int32_t)(t->ky * op->dilation * in->row + t->kx * op->dilation * in->pixel +
-                          t->channel * (ptrdiff_t)item_size(in));
-        }
-    }
+    for (int32_t i = 0; i < p->n_chunks; i++)
+        bind_chunk(op, in, &p->chunk[i], t);
+    if (s->edge != 0)
+        bind_edge(net, s, c, chunks, t);
     s->u.conv.run = p->kind == VL_CONV_S8 ? net->dsp.conv_s8 : net->dsp.conv_f32;
     net->kernel[s->op] = p->kind == VL_CONV_S8 ? net->dsp.conv_s8_level : net->dsp.conv_f32_level;
 }
@@ -305,24 +348,30 @@ static int32_t tasks_of(const vl_net *net, const vl_step *s) {
     int32_t threads = vl_pool_threads(net->pool);
     const vl_view *out = &net->place[s->out].view;
     int64_t work = (int64_t)out->height * out->width * out->channels;
-    int32_t tasks = threads == 1 || work < 4096 ? 1 : threads * 3;
+    int32_t tasks = threads == 1 || work < 4096 || s->edge != 0 ? 1 : threads * 3;
     return tasks < out->height ? tasks : out->height;
 }
 
 static int alloc_tables(vl_net *net) {
     const vl_model *m = net->model;
-    size_t n_chunks = 1, n_offsets = 1;
-    for (int32_t i = 0; i < m->n_ops; i++) {
-        for (int32_t k = 0; k < net->packed[i].n_chunks; k++)
-            n_offsets += (size_t)net->packed[i].chunk[k].chunk.n_k;
-        n_chunks += (size_t)net->packed[i].n_chunks;
+    size_t n_chunks = 1, n_offsets = 1, edge_bytes = 1;
+    for (int32_t i = 0; i < net->n_steps; i++) {
+        const vl_packed *p = &net->packed[net->step[i].op];
+        for (int32_t k = 0; net->step[i].kind == VL_STEP_CONV && k < p->n_chunks; k++) {
+            size_t n_k = (size_t)p->chunk[k].chunk.n_k;
+            n_offsets += n_k;
+            n_chunks++;
+            if (net->step[i].edge != 0)
+                edge_bytes += n_k * group_bytes(p, &p->chunk[k]);
+        }
     }
     net->offsets = vl_mem_alloc(n_offsets, sizeof *net->offsets);
     net->chunks = vl_mem_alloc(n_chunks, sizeof *net->chunks);
+    net->edge_weights = vl_mem_alloc(edge_bytes, 1);
     net->kernel = vl_mem_alloc((size_t)m->n_ops, sizeof *net->kernel);
     net->time_ns = vl_mem_alloc((size_t)m->n_ops, sizeof *net->time_ns);
-    bool ok =
-        net->offsets != NULL && net->chunks != NULL && net->kernel != NULL && net->time_ns != NULL;
+    bool ok = net->offsets != NULL && net->chunks != NULL && net->edge_weights != NULL &&
+              net->kernel != NULL && net->time_ns != NULL;
     return ok ? VEIL_OK : VEIL_E_NOMEM;
 }
 
@@ -337,14 +386,13 @@ int vl_plan_bind(vl_net *net) {
     if (err != VEIL_OK)
         return err;
     address_views(net);
-    int32_t *offsets = net->offsets;
-    vl_chunk *chunks = net->chunks;
+    tables t = {net->offsets, net->chunks, net->edge_weights};
     for (int32_t i = 0; i < net->n_steps; i++) {
         vl_step *s = &net->step[i];
         s->rows = net->place[s->out].view.height;
         s->tasks = tasks_of(net, s);
         if (s->kind == VL_STEP_CONV)
-            bind_conv(net, s, &offsets, &chunks);
+            bind_conv(net, s, &t);
         else if (s->kind == VL_STEP_DEPTHWISE)
             bind_depthwise(net, s);
         else if (s->kind == VL_STEP_POOL)
@@ -363,6 +411,7 @@ void vl_plan_clear(vl_net *net) {
     vl_mem_free(net->arena);
     vl_mem_free(net->time_ns);
     vl_mem_free(net->kernel);
+    vl_mem_free(net->edge_weights);
     vl_mem_free(net->chunks);
     vl_mem_free(net->offsets);
     vl_mem_free(net->out_place);
@@ -371,6 +420,7 @@ void vl_plan_clear(vl_net *net) {
     net->arena = NULL;
     net->time_ns = NULL;
     net->kernel = NULL;
+    net->edge_weights = NULL;
     net->chunks = NULL;
     net->offsets = NULL;
     net->out_place = NULL;

@@ -199,6 +199,7 @@ static bool pack_finish(const shape *s, const vl_model *m, vl_packed *p, const v
 
 static int pack_dense(vl_packed *p, const vl_model *m, const shape *s, const vl_packing *k) {
     bool integer = p->kind == VL_CONV_S8;
+    p->lanes = k->lanes;
     int32_t blocks = (s->out_channels + k->lanes - 1) / k->lanes;
     blocks = k->max_blocks == 2 && blocks % 2 != 0 ? blocks + 1 : blocks; /* 2: always in pairs */
     int32_t per_k = integer ? 4 : 1;

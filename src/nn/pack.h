@@ -20,7 +20,7 @@ typedef enum { VL_CONV_S8, VL_CONV_F32, VL_DEPTHWISE_S8, VL_DEPTHWISE_F32 } vl_c
 typedef struct {
     vl_conv_kind kind;
     vl_packed_chunk *chunk; /* depthwise: one, without taps */
-    int32_t n_chunks;
+    int32_t n_chunks, lanes;
     vl_finish finish; /* residual not set */
     void *weights;
     float *floats; /* mult and add of all chunks */

@@ -176,6 +176,7 @@ static vl_step *add_step(vl_net *net, vl_step_kind kind, int32_t op, int32_t in,
     vl_step *s = &net->step[net->n_steps++];
     *s = (vl_step){.kind = kind, .op = op, .in = {in}, .n_in = 1, .out = out};
     s->residual = s->fused = s->fill = -1;
+    s->edge = 0;
     return s;
 }
 
@@ -210,6 +211,30 @@ static void need_margin(vl_net *net, int32_t i, const vl_op *op) {
     p->right = most(p->right, op->pad_right);
 }
 
+/* The input's rows follow each other without a margin, as callers fill them. An integer convolution
+ * may still read it directly when taps beside the picture concern the first and last column only:
+ * these are done again with the weights of such taps set to 0 (the input's zero point is 0). */
+static bool reads_input_directly(const vl_net *net, const vl_op *op, vl_conv_kind kind) {
+    const vl_view *out = &net->place[op->out].view;
+    return op->in[0] == 0 && kind == VL_CONV_S8 && op->dilation == 1 && op->pad_left <= op->sw &&
+           op->pad_right <= op->sw && out->width >= 2;
+}
+
+static void add_edges(vl_net *net, const vl_step *whole, const vl_op *op) {
+    vl_place *p = &net->place[0];
+    int32_t last = (net->place[op->out].view.width - 1) * op->sw - op->pad_left + op->kw;
+    const vl_step main = *whole;
+    /* One row more than the padding: taps beside a row lie in the row above or below. */
+    p->top = most(p->top, op->pad_top + 1);
+    p->bottom = most(p->bottom, op->pad_bottom + 1);
+    for (int32_t edge = 1; edge <= 2; edge++) {
+        if (edge == 1 ? op->pad_left > 0 : last > net->width) {
+            net->step[net->n_steps] = main;
+            net->step[net->n_steps++].edge = edge;
+        }
+    }
+}
+
 static void lower_conv(vl_net *net, const value_use *use, int32_t i) {
     const vl_op *op = &net->model->ops[i];
     vl_conv_kind packed = net->packed[i].kind;
@@ -222,16 +247,20 @@ static void lower_conv(vl_net *net, const value_use *use, int32_t i) {
         residual = sum->in[0] == out ? sum->in[1] : sum->in[0];
         out = sum->out;
     }
-    if ((!integer && net->place[in].view.is_u8) || (in == 0 && padded)) {
+    bool direct = reads_input_directly(net, op, packed);
+    if ((!integer && net->place[in].view.is_u8) || (in == 0 && padded && !direct)) {
         int32_t t = add_temporary(net, in, !integer);
         add_copy(net, i, in, t);
         in = t;
     }
-    need_margin(net, in, op);
+    if (in != 0)
+        need_margin(net, in, op);
     int32_t to = !integer && net->place[out].view.is_u8 ? add_temporary(net, out, true) : out;
     vl_step *s = add_step(net, dense ? VL_STEP_CONV : VL_STEP_DEPTHWISE, i, in, to);
     s->residual = residual;
     s->fused = add;
+    if (in == 0 && padded)
+        add_edges(net, s, op);
     if (to != out)
         add_copy(net, i, to, out);
 }
@@ -292,7 +321,7 @@ static void lower(vl_net *net, const value_use *use, int32_t i) {
 
 int vl_plan_steps(vl_net *net) {
     const vl_model *m = net->model;
-    /* At most two temporaries and three steps a convolution, one of each an input of the others. */
+    /* At most two temporaries and five steps a convolution, one of each an input of the others. */
     net->max_places = m->n_values + m->n_ops * (int32_t)VL_FMT_MAX_INPUTS + m->n_outs;
     net->max_steps = m->n_ops * (int32_t)VL_FMT_MAX_INPUTS + m->n_outs;
     net->place = vl_mem_alloc((size_t)net->max_places, sizeof *net->place);

@@ -37,6 +37,8 @@ typedef struct {
     int32_t in[2], n_in, out; /* places */
     int32_t residual;         /* place added by a convolution, or -1; its ADD is `fused` */
     int32_t fused;
+    int32_t edge; /* of a convolution that reads the input: 1 redoes its first column, 2 its last,
+                     where taps lie beside the picture; 0: the whole */
     bool copy;
     int32_t fill; /* place whose margin must be filled first, or -1 */
     int32_t rows, tasks;
@@ -80,6 +82,7 @@ struct vl_net {
     int32_t n_steps, max_steps;
     int32_t *offsets; /* of all chunks of all convolutions */
     vl_chunk *chunks;
+    uint8_t *edge_weights;
     int32_t *out_place;  /* per output: the float tensor */
     const char **kernel; /* per operator, for vl_net_layer */
     int64_t *time_ns;    /* per operator, of the last run */
