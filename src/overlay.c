@@ -25,52 +25,71 @@ void vl_overlay_make(vl_overlay *o, const veil_frame *f, const vl_mask *m,
     vl_frame_native_matrix(f, o->native);
 }
 
-/* Index of the image px under frame position v, inside 0..n-1. */
-static int32_t under(float v, float origin, float scale, int32_t n) {
-    float at = (v - origin) * scale;
-    return at > 0 ? (at < (float)n ? (int32_t)at : n - 1) : 0;
+/* Position v of the frame in image px, 16 binary places. */
+static int64_t under(float v, float origin, float scale) {
+    return (int64_t)((v - origin) * scale * 65536.0f);
 }
 
-/* Mean colour under the rectangle of w x h frame px at x, y; returns the mean alpha, 0..255. */
-static int32_t sample(const vl_overlay *o, float x, float y, float w, float h, float rgb[3]) {
-    int32_t sum[3] = {0}, alpha = 0;
+static int32_t inside(int64_t at, int32_t n) {
+    int64_t i = at >> 16;
+    return i < 0 ? 0 : i < n ? (int32_t)i : n - 1;
+}
+
+/* The mean of four pixels weighted by their alpha, times the sum of alphas; returns that sum. */
+static int32_t mean4(const uint8_t *const px[4], int32_t rgb[3]) {
+    int32_t alpha = 0;
+    rgb[0] = rgb[1] = rgb[2] = 0;
     for (int i = 0; i < 4; i++) {
-        float px = x + w * ((i & 1) != 0 ? 0.75f : 0.25f);
-        float py = y + h * ((i & 2) != 0 ? 0.75f : 0.25f);
-        const uint8_t *s = o->image + under(py, o->y, o->scale_y, o->height) * o->stride +
-                           (ptrdiff_t)under(px, o->x, o->scale_x, o->width) * 4;
-        alpha += s[3];
+        int32_t a = px[i][3];
+        alpha += a;
         for (int k = 0; k < 3; k++)
-            sum[k] += s[k] * s[3];
+            rgb[k] += px[i][k] * a;
     }
-    for (int k = 0; k < 3; k++)
-        rgb[k] = alpha != 0 ? (float)sum[k] / (float)alpha : 0;
-    return (alpha + 2) / 4;
+    return alpha;
+}
+
+/* One channel of one row; row pointers are the image's under the upper and lower half of it. */
+static void paint_channel(const vl_overlay *o, const vl_frame_channel *ch, int k,
+                          const uint8_t *const row[2], int32_t x, int32_t n, bool wide, void *paint,
+                          uint8_t *alpha) {
+    uint8_t *p8 = paint;
+    uint16_t *p16 = paint;
+    const float *m = o->native[k];
+    float w = (float)(1 << ch->x_shift);
+    int64_t at = under((float)x + w / 4, o->x, o->scale_x);
+    int64_t half = (int64_t)(w / 2 * o->scale_x * 65536.0f);
+    for (int32_t i = 0; i < n; i++, at += 2 * half) {
+        int32_t to = ch->offset + i * ch->step, rgb[3];
+        if (alpha[to] == 0)
+            continue;
+        ptrdiff_t left = (ptrdiff_t)inside(at, o->width) * 4;
+        ptrdiff_t right = (ptrdiff_t)inside(at + half, o->width) * 4;
+        const uint8_t *const px[4] = {row[0] + left, row[0] + right, row[1] + left, row[1] + right};
+        int32_t a = mean4(px, rgb);
+        float inv = a != 0 ? 1 / (float)a : 0;
+        float v = (m[0] * (float)rgb[0] + m[1] * (float)rgb[1] + m[2] * (float)rgb[2]) * inv;
+        v += m[3] + 0.5f;
+        v = v < 0 ? 0 : v > o->top ? o->top : v;
+        if (wide)
+            p16[to] = (uint16_t)v;
+        else
+            p8[to] = (uint8_t)v;
+        alpha[to] = (uint8_t)((alpha[to] * (a / 4) + 127) / 255);
+    }
 }
 
 void vl_overlay_paint(const vl_overlay *o, const vl_frame_layout *l, int p, int32_t x, int32_t y,
                       int32_t n, void *paint, uint8_t *alpha) {
-    uint8_t *p8 = paint;
-    uint16_t *p16 = paint;
     for (int k = 0; k < l->n_channels; k++) {
         const vl_frame_channel *ch = &l->channel[k];
         if (ch->plane != p)
             continue;
-        int32_t w = 1 << ch->x_shift, h = 1 << ch->y_shift;
-        for (int32_t i = 0; i < (n + w - 1) / w; i++) {
-            int32_t at = ch->offset + i * ch->step;
-            if (alpha[at] == 0)
-                continue;
-            float rgb[3];
-            int32_t a = sample(o, (float)(x + i * w), (float)(y * h), (float)w, (float)h, rgb);
-            const float *m = o->native[k];
-            float v = m[0] * rgb[0] + m[1] * rgb[1] + m[2] * rgb[2] + m[3] + 0.5f;
-            v = v < 0 ? 0 : v > o->top ? o->top : v;
-            if (l->bits > 8)
-                p16[at] = (uint16_t)v;
-            else
-                p8[at] = (uint8_t)v;
-            alpha[at] = (uint8_t)((alpha[at] * a + 127) / 255);
+        const uint8_t *row[2];
+        for (int i = 0; i < 2; i++) {
+            float at = ((float)y + (i == 0 ? 0.25f : 0.75f)) * (float)(1 << ch->y_shift);
+            row[i] = o->image + inside(under(at, o->y, o->scale_y), o->height) * o->stride;
         }
+        int32_t round = (1 << ch->x_shift) - 1;
+        paint_channel(o, ch, k, row, x, (n + round) >> ch->x_shift, l->bits > 8, paint, alpha);
     }
 }
