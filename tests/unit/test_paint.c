@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "scene.h"
+#include "mask_scene.h"
 
 /* ------------------------------------------------------------------ what is painted */
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "scene.h"
+#include "mask_scene.h"
 
 /* Exchanges samples at random among those that lie in the same cell of every grid, so that all
  * averages stay. Returns how many samples changed. */
