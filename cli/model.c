@@ -31,6 +31,7 @@ static const char usage[] =
     "                        input the network was trained on: (0..255 - mean) / std\n"
     "  --name T --license T  texts for the model\n"
     "  --qdq FILE.onnx       with int8: also write the quantised network as ONNX\n"
+    "  --qdq-symmetric       its activations as s8 with zero 0, as TensorRT wants them\n"
     "  -v                    show the difference of every layer\n"
     "\n"
     "verify checks that a model is whole and runs; then, when asked to, how far it is\n"
@@ -218,6 +219,8 @@ static int parse_build(args *a, choices *c) {
         ok = b->license != NULL;
     else if (option(a, "--qdq", &c->qdq))
         ok = c->qdq != NULL;
+    else if (strcmp(a->argv[a->at], "--qdq-symmetric") == 0)
+        b->qdq_symmetric = true;
     else if (option(a, "-o", &c->out))
         ok = c->out != NULL;
     else

@@ -3,6 +3,7 @@
 
 #include "cut.h"
 #include "lower.h"
+#include "qdq.h"
 #include "quantise.h"
 #include "verify.h"
 
@@ -140,6 +141,9 @@ static int build_int8(mb *m, bd_network *net, const bd_options *o, bd_result *re
     if (!stats || qz_quantise(m, g, stats, &o->calibrate) < 0 ||
         wr_write(m, g, WR_INT8, net->meta, net->n_meta, &result->model, &result->model_size) < 0)
         r = -1;
+    if (r == 0 && o->qdq)
+        r = qd_write(m, g, o->qdq_symmetric, net->meta, net->n_meta, &result->qdq,
+                     &result->qdq_size);
     if (r == 0 && m->notes) {
         vf_model a = {fp32, size, "the fp32 model"};
         vf_model b = {result->model, result->model_size, "the int8 model"};

@@ -14,8 +14,8 @@ typedef struct {
     wr_precision precision;
     bool own_input; /* input below was given; else the decoder's usual one */
     ps_input input;
-    cb_options calibrate; /* for WR_INT8 */
-    bool qdq;             /* also write the quantised graph as ONNX */
+    cb_options calibrate;    /* for WR_INT8 */
+    bool qdq, qdq_symmetric; /* also write the quantised graph as ONNX; with s8 activations */
 } bd_options;
 
 typedef struct {

@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
-/* A picture with edges and noise, as bytes for the engine and as (3,H,W) floats for the plain run.
- */
-static void make_picture(uint8_t *in, float *planes, int32_t h, int32_t w) {
+/* Edges and noise. */
+void check_picture(uint8_t *in, float *planes) {
+    const int32_t h = CHECK_HEIGHT, w = CHECK_WIDTH;
     uint32_t v = 7;
     for (int32_t i = 0; i < h * w; i++)
         for (int32_t c = 0; c < 3; c++) {
@@ -64,7 +64,7 @@ size_t check_same(om *o, double tolerance) {
         fail_msg("%s", o->m->error);
     float *planes = mb_alloc(o->m, 3 * CHECK_HEIGHT * CHECK_WIDTH, sizeof(float));
     assert_non_null(planes);
-    make_picture(veil_net_input(run), planes, CHECK_HEIGHT, CHECK_WIDTH);
+    check_picture(veil_net_input(run), planes);
     assert_int_equal(en_run(o->m, run), 0);
     for (size_t i = 0; i < o->model->graph->n_output; i++) {
         const char *name = o->model->graph->output[i]->name;

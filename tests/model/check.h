@@ -8,6 +8,9 @@
 #define CHECK_HEIGHT 32
 #define CHECK_WIDTH  64
 
+/* The test picture: (H,W,4) bytes for the engine, (3,H,W) floats for the plain run. */
+void check_picture(uint8_t *in, float *planes);
+
 /* Fails the running cmocka test unless every output named in o is within tolerance of the plain
  * value, relative to the output's largest value. Returns how many operators the model has. */
 size_t check_same(om *o, double tolerance);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_VALUES 512
+#define MAX_VALUES 1024
 
 static struct {
     const char *name;
@@ -390,6 +390,25 @@ static plain pad(node *n) {
     return r;
 }
 
+/* Scale and zero are scalars, or one per slice along the axis. */
+static plain quantise(node *n) {
+    plain x = get(n->input[0]), s = get(n->input[1]), z = get(n->input[2]), r = make(x.rank, x.d);
+    size_t inner = 1;
+    for (size_t i = (size_t)geti(n, "axis", 1) + 1; i < x.rank; i++)
+        inner *= (size_t)x.d[i];
+    int back = n->op_type[0] == 'D';
+    for (size_t k = 0; k < count(&x); k++) {
+        size_t c = count(&s) == 1 ? 0 : k / inner % count(&s);
+        if (back) {
+            r.v[k] = (x.v[k] - z.v[c]) * s.v[c];
+            continue;
+        }
+        float low = z.is_s8 ? -128 : 0;
+        r.v[k] = fmaxf(low, fminf(low + 255, rintf(x.v[k] / s.v[c]) + z.v[c]));
+    }
+    return r;
+}
+
 static void split(node *n) {
     plain x = get(n->input[0]);
     size_t axis = (size_t)geti(n, "axis", 0);
@@ -432,7 +451,9 @@ static void run_node(node *n) {
                {"Neg", pointwise},
                {"Identity", pointwise},
                {"Dropout", pointwise},
-               {"Cast", pointwise}};
+               {"Cast", pointwise},
+               {"QuantizeLinear", quantise},
+               {"DequantizeLinear", quantise}};
     if (strcmp(n->op_type, "Split") == 0) {
         split(n);
         return;
@@ -445,17 +466,36 @@ static void run_node(node *n) {
     stop("operator %s is not known", n->op_type);
 }
 
+static float raw_item(const Onnx__TensorProto *t, size_t k) {
+    const uint8_t *p = t->raw_data.data;
+    float f;
+    int32_t word;
+    int64_t whole;
+    switch (t->data_type) {
+    case 1:
+        memcpy(&f, p + 4 * k, 4);
+        return f;
+    case 2:
+        return p[k];
+    case 3:
+        return (int8_t)p[k];
+    case 6:
+        memcpy(&word, p + 4 * k, 4);
+        return (float)word;
+    default:
+        memcpy(&whole, p + 8 * k, 8);
+        return (float)whole;
+    }
+}
+
 static void load(const Onnx__TensorProto *t) {
     long d[6] = {0};
     for (size_t i = 0; i < t->n_dims; i++)
         d[i] = (long)t->dims[i];
     plain r = make(t->n_dims, d);
-    for (size_t k = 0; k < count(&r); k++) {
-        int64_t whole = 0;
-        if (t->has_raw_data)
-            memcpy(&whole, t->raw_data.data + 8 * k, 8);
-        r.v[k] = t->has_raw_data ? (float)whole : t->float_data[k];
-    }
+    for (size_t k = 0; k < count(&r); k++)
+        r.v[k] = t->has_raw_data ? raw_item(t, k) : t->float_data[k];
+    r.is_s8 = t->data_type == 3;
     set(t->name, r);
 }
 

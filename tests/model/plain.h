@@ -11,7 +11,8 @@
 typedef struct {
     size_t rank;
     long d[6];
-    float *v; /* whole numbers too */
+    float *v;  /* whole numbers too */
+    int is_s8; /* a stored s8 tensor, for the range of QuantizeLinear */
 } plain;
 
 /* Runs the model, nodes in file order, on one picture; returns the named value. Ends the program
