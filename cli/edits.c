@@ -191,7 +191,7 @@ void edits_size(const edits *e, int *width, int *height) {
     *height = e->height;
 }
 
-int edits_frame(edits *e, int64_t frame, double time_s, const veil_track **tracks) {
+int edits_frame(edits *e, int64_t frame, double time_s, veil_track **tracks) {
     if (frame < 0 || (size_t)frame >= e->n_frames || !e->frames[frame].known)
         return -1;
     const frame_tracks *f = &e->frames[frame];

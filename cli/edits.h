@@ -14,9 +14,9 @@ typedef struct edits edits;
  * its own; both may have "from" and "to" in seconds. NULL after one line on stderr. */
 edits *edits_load(const char *path, const char *command);
 void edits_free(edits *e);
-/* Masks of a frame at time_s; *tracks is valid until the next call. -1: the file says nothing about
- * the frame. */
-int edits_frame(edits *e, int64_t frame, double time_s, const veil_track **tracks);
+/* Masks of a frame at time_s; *tracks is the caller's to change until the next call. -1: the file
+ * says nothing about the frame. */
+int edits_frame(edits *e, int64_t frame, double time_s, veil_track **tracks);
 /* Size of the pictures the file is about; 0 when it does not say. */
 void edits_size(const edits *e, int *width, int *height);
 

@@ -24,14 +24,44 @@ typedef struct {
     edits *edits;
 } redacter;
 
-static int masks(void *user, int64_t index, const AVFrame *frame, const veil_track **tracks) {
+/* From the picture as stored, width x height, to the one turned clockwise. */
+static void turn_box(veil_track *t, int degrees, float width, float height) {
+    veil_track old = *t;
+    if (degrees == 90) {
+        t->x = height - old.y - old.h;
+        t->y = old.x;
+    } else if (degrees == 180) {
+        t->x = width - old.x - old.w;
+        t->y = height - old.y - old.h;
+    } else if (degrees == 270) {
+        t->x = old.y;
+        t->y = width - old.x - old.w;
+    }
+    if (degrees == 90 || degrees == 270) {
+        t->w = old.h;
+        t->h = old.w;
+    }
+}
+
+/* Boxes of another picture size would hide the wrong places; such frames are covered. */
+static int masks(void *user, int64_t index, const AVFrame *frame, const pipeline_start *start,
+                 const veil_track **tracks) {
     const redacter *r = user;
+    bool swapped = start->turned == 90 || start->turned == 270;
+    int stored_width = swapped ? frame->height : frame->width;
+    int stored_height = swapped ? frame->width : frame->height;
     int width, height;
     edits_size(r->edits, &width, &height);
-    /* Boxes of another picture size would hide the wrong places. */
-    if (width > 0 && (width != frame->width || height != frame->height))
+    if (width > 0 && (width != stored_width || height != stored_height))
         return -1;
-    return edits_frame(r->edits, index, (double)frame->pts * av_q2d(frame->time_base), tracks);
+    if (start->mirrored)
+        return -1;
+    veil_track *own = NULL;
+    int n = edits_frame(r->edits, index, (double)frame->pts * av_q2d(frame->time_base), &own);
+    for (int i = 0; i < n; i++)
+        turn_box(&own[i], start->turned, (float)stored_width, (float)stored_height);
+    *tracks = own;
+    return n;
 }
 
 static int redact_jobs(const cli_options *o, const jobs *list) {

@@ -65,7 +65,7 @@ static int on_frame(void *user, const media_shown *shown, media_error *err) {
 
 static int masks(void *user, int64_t index, const AVFrame *frame, const veil_track **tracks) {
     state *st = user;
-    return st->work->masks(st->work->masks_user, index, frame, tracks);
+    return st->work->masks(st->work->masks_user, index, frame, &st->start, tracks);
 }
 
 static void set_encoder(encoder_options *e, const cli_options *o) {

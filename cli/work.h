@@ -11,11 +11,11 @@ typedef struct {
     const char *command;
     const cli_options *options;
     session *session;
-    int (*masks)(void *user, int64_t index, const AVFrame *frame, const veil_track **tracks);
+    int (*masks)(void *user, int64_t index, const AVFrame *frame, const pipeline_start *start,
+                 const veil_track **tracks);
     void *masks_user;
-    const char *now;        /* the input at work, for audit lines */
-    json_t *reports;        /* array, a report for each input; NULL = none wanted */
-    int64_t unknown_frames; /* set by masks */
+    const char *now; /* the input at work, for audit lines */
+    json_t *reports; /* array, a report for each input; NULL = none wanted */
 } work;
 
 /* Returns an exit status after a line on stderr. */

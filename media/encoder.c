@@ -7,6 +7,7 @@
 #include <libavutil/opt.h>
 #include <libavutil/parseutils.h>
 #include <libavutil/pixdesc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,6 +181,37 @@ static int make_dict(AVDictionary **dict, const encoder_options *o, media_error 
     return 0;
 }
 
+/* x264 and x265 print such mistakes themselves; this way there is one line, and it is ours. */
+static int check_preset(const AVCodec *codec, const encoder_options *o, media_error *err) {
+    static const char presets[] = " ultrafast superfast veryfast faster fast medium slow slower "
+                                  "veryslow placebo ";
+    bool x264 = strncmp(codec->name, "libx264", 7) == 0;
+    char word[32];
+    if (!o->preset || (!x264 && strcmp(codec->name, "libx265") != 0))
+        return 0;
+    snprintf(word, sizeof word, " %s ", o->preset);
+    if (strstr(presets, word) && !strchr(o->preset, ' '))
+        return 0;
+    return media_fail(err, "%s has no preset '%s'; it has%s", codec->name, o->preset, presets);
+}
+
+static int check_tune(const AVCodec *codec, const char *tune, media_error *err) {
+    static const char *const tunes[] = {"film", "animation", "grain",      "stillimage",
+                                        "psnr", "ssim",      "fastdecode", "zerolatency"};
+    if (!tune || strncmp(codec->name, "libx264", 7) != 0)
+        return 0;
+    for (const char *p = tune; p;) { /* several, separated by commas */
+        size_t n = strcspn(p, ",");
+        bool known = false;
+        for (size_t i = 0; i < sizeof tunes / sizeof tunes[0]; i++)
+            known = known || (strlen(tunes[i]) == n && strncmp(tunes[i], p, n) == 0);
+        if (!known)
+            return media_fail(err, "%s has no tuning '%.*s'", codec->name, (int)n, p);
+        p = p[n] == ',' ? p + n + 1 : NULL;
+    }
+    return 0;
+}
+
 static int open_context(encoder *e, const encoder_options *options, const encoder_source *source,
                         const AVCodec *codec, media_error *err) {
     AVDictionary *dict = NULL;
@@ -227,6 +259,8 @@ int encoder_open(encoder **out, const encoder_options *options, const encoder_so
         media_fail(err, "out of memory");
         goto fail;
     }
+    if (check_preset(codec, options, err) != 0 || check_tune(codec, options->tune, err) != 0)
+        goto fail;
     if (choose_formats(e, options, source, codec, err) != 0 ||
         open_context(e, options, source, codec, err) != 0)
         goto fail;

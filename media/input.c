@@ -4,6 +4,7 @@
 
 #include "exif.h"
 #include "orient.h"
+#include "whole.h"
 
 #include <errno.h>
 #include <libavutil/avstring.h>
@@ -131,8 +132,6 @@ static int open_decoder(media_input *in, int threads, media_error *err) {
     in->decoder->thread_count = in->is_picture ? 1 : threads;
     in->decoder->thread_type = FF_THREAD_FRAME | FF_THREAD_SLICE;
     in->decoder->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
-    if (in->is_picture) /* half a picture is an error, half a film may be wanted */
-        in->decoder->err_recognition |= AV_EF_EXPLODE;
     ret = avcodec_open2(in->decoder, codec, NULL);
     if (ret < 0)
         return media_fail_av(err, ret, "'%s': cannot decode %s", in->path, codec->name);
@@ -270,7 +269,9 @@ static void note_end(media_input *in, int code) {
         in->cut = "its last part is missing";
 }
 
-static void note_picture_exif(media_input *in) {
+static void note_picture(media_input *in) {
+    if (!whole_picture(in->packet->data, (size_t)in->packet->size))
+        in->cut = "its last part is missing";
     int orientation = exif_orientation(in->packet->data, (size_t)in->packet->size);
     if (orientation > 1 && !in->has_matrix) {
         orient_from_exif(in->matrix, orientation);
@@ -315,7 +316,7 @@ int media_input_read(media_input *in, AVFrame *frame, AVPacket *packet, media_er
             in->n_packets++;
             in->last_corrupt = (in->packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
             if (in->is_picture)
-                note_picture_exif(in);
+                note_picture(in);
             if (feed(in, in->packet, err) != 0)
                 return -1;
         } else if (in->video_only) {

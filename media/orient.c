@@ -31,13 +31,17 @@ bool orient_needed(const int32_t *matrix) {
     return matrix && (orient_rotation(matrix) != 0 || matrix[0] < 0 || matrix[4] < 0);
 }
 
+bool orient_mirrors(const int32_t *matrix) {
+    return matrix && (double)matrix[0] * matrix[4] - (double)matrix[1] * matrix[3] < 0;
+}
+
 void orient_from_exif(int32_t matrix[9], int orientation) {
     /* {degrees clockwise, mirrored across first} for the EXIF values 1..8 */
-    static const int table[9][2] = {{0, 0},   {0, 0},  {0, 1},  {180, 0}, {180, 1},
-                                    {270, 1}, {90, 0}, {90, 1}, {270, 0}};
+    static const int table[9][2] = {{0, 0},  {0, 0},  {0, 1},   {180, 0}, {180, 1},
+                                    {90, 1}, {90, 0}, {270, 1}, {270, 0}};
     if (orientation < 1 || orientation > 8)
         orientation = 1;
-    av_display_rotation_set(matrix, -table[orientation][0]);
+    av_display_rotation_set(matrix, table[orientation][0]);
     if (table[orientation][1])
         av_display_matrix_flip(matrix, 1, 0);
 }

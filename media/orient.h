@@ -13,6 +13,8 @@
 int orient_rotation(const int32_t *matrix);
 /* True when the picture as stored is not the picture as shown. */
 bool orient_needed(const int32_t *matrix);
+/* True when it is also mirrored. */
+bool orient_mirrors(const int32_t *matrix);
 /* Fills a display matrix for an EXIF orientation of 1..8. */
 void orient_from_exif(int32_t matrix[9], int orientation);
 

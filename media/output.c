@@ -158,7 +158,36 @@ static int add_streams(media_output *o, const media_output_options *options, con
     return streams_copy_chapters(o->format, ic, &options->streams, err);
 }
 
-static int write_header(media_output *o, const media_output_options *options, media_error *err) {
+static bool is_matroska(const AVOutputFormat *container) {
+    return strcmp(container->name, "matroska") == 0 || strcmp(container->name, "webm") == 0;
+}
+
+/* Matroska's readers take an Opus stream's delay off its time stamps, and FFmpeg 5's writer does
+ * not add it. Returns it in the time base of the file. */
+static int64_t delay_to_add(const AVOutputFormat *container, const AVStream *st) {
+    if (!is_matroska(container) || st->codecpar->codec_id != AV_CODEC_ID_OPUS)
+        return 0;
+    return av_rescale_q(st->codecpar->initial_padding, (AVRational){1, 48000}, st->time_base);
+}
+
+/* Whether more than such a delay lies before zero. If not, the writer need not move all streams so
+ * that none is negative. */
+static bool begins_negative(const AVFormatContext *in) {
+    for (unsigned i = 0; i < in->nb_streams; i++) {
+        const AVStream *st = in->streams[i];
+        if (st->start_time == AV_NOPTS_VALUE || st->start_time >= 0)
+            continue;
+        double delay_s = st->codecpar->sample_rate > 0
+                             ? (double)st->codecpar->initial_padding / st->codecpar->sample_rate
+                             : 0;
+        if ((double)st->start_time * av_q2d(st->time_base) < -delay_s - 0.001)
+            return true;
+    }
+    return false;
+}
+
+static int write_header(media_output *o, const media_output_options *options, const media_input *in,
+                        media_error *err) {
     AVFormatContext *f = o->format;
     AVDictionary *dict = NULL;
     bool is_mov = streams_hold_rotation(f->oformat);
@@ -167,6 +196,8 @@ static int write_header(media_output *o, const media_output_options *options, me
     if (is_mov && !o->part)
         av_dict_set(&dict, "movflags", "+frag_keyframe+empty_moov+default_base_moof",
                     AV_DICT_APPEND);
+    if (is_matroska(f->oformat) && !begins_negative(media_input_context(in)))
+        f->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;
     f->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
     f->interrupt_callback = (AVIOInterruptCB){is_stopped, o};
     media_log_forget();
@@ -207,7 +238,7 @@ static int open_muxer(media_output *o, const media_output_options *options, cons
     }
     if (!o->format->url)
         return media_fail(err, "out of memory");
-    return write_header(o, options, err);
+    return write_header(o, options, in, err);
 }
 
 static int open_picture(media_output *o, const media_output_options *options, const media_input *in,
@@ -344,6 +375,11 @@ int media_output_packet(media_output *o, AVPacket *packet, media_error *err) {
     if (packet->dts == AV_NOPTS_VALUE)
         packet->dts = packet->pts;
     av_packet_rescale_ts(packet, o->bases[from], to->time_base);
+    int64_t delay = delay_to_add(o->format->oformat, to);
+    if (delay != 0 && packet->pts != AV_NOPTS_VALUE) {
+        packet->pts += delay;
+        packet->dts += delay;
+    }
     int ret = av_interleaved_write_frame(o->format, packet);
     return ret < 0 ? write_failed(o, ret, err) : 0;
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* Frames between the threads: enough to level out their speeds, little memory. */
@@ -159,6 +160,18 @@ static int check_size(int width, int height, media_error *err) {
                       height, VEIL_SIZE_MIN, VEIL_SIZE_MAX);
 }
 
+static void report_no_frame(const pipeline *p, media_error *err) {
+    const char *path = p->options->input.path;
+    const char *format = media_input_context(p->input)->iformat->name;
+    /* An index at the end cannot be reached in a pipe, and by then the frames have gone by. */
+    if (strcmp(path, "-") == 0 && strncmp(format, "mov,", 4) == 0)
+        media_fail(err, "this MP4 cannot be read from a pipe, since its index comes last; name the "
+                        "file, or make it with -movflags +faststart");
+    else
+        media_fail_av(err, AVERROR_INVALIDDATA, "'%s': no frame can be decoded",
+                      strcmp(path, "-") == 0 ? "standard input" : path);
+}
+
 /* Opens everything that needs to have seen the first frame; packets before it are kept. */
 static int begin(pipeline *p, media_error *err) {
     const pipeline_options *o = p->options;
@@ -193,7 +206,7 @@ static int begin(pipeline *p, media_error *err) {
         }
     }
     if (kind != MEDIA_ITEM_FRAME) {
-        media_fail_av(err, AVERROR_INVALIDDATA, "'%s': no frame can be decoded", o->input.path);
+        report_no_frame(p, err);
         goto done;
     }
     if (check_size(p->first->width, p->first->height, err) != 0)
@@ -226,6 +239,8 @@ static int make_stages(pipeline *p, pipeline_start *start, media_error *err) {
         .width = swap ? p->first->height : p->first->width,
         .height = swap ? p->first->width : p->first->height,
         .rotation = turns ? 0 : rotation,
+        .turned = turns ? rotation : 0,
+        .mirrored = turns && orient_mirrors(matrix),
         .time_base = video->time_base,
         .rate = media_input_rate(p->input),
         .expected_frames = media_input_expected_frames(p->input),
@@ -323,8 +338,7 @@ static int finish(pipeline *p, media_error *err) {
     pipeline_result *r = p->result;
     r->n_lost = media_input_lost(p->input);
     r->n_mended = media_input_mended(p->input);
-    if (media_input_truncated(p->input, &r->cut) && !p->options->allow_truncated &&
-        !media_input_is_picture(p->input))
+    if (media_input_truncated(p->input, &r->cut) && !p->options->allow_truncated)
         return media_fail(err, "'%s' is truncated: %s; --allow-truncated takes what there is",
                           p->options->input.path, r->cut);
     return p->output ? media_output_finish(p->output, err) : 0;

@@ -10,6 +10,8 @@
 typedef struct {
     int width, height; /* of the frames that libveil gets */
     int rotation;      /* as veil_frame.rotation */
+    int turned;        /* degrees clockwise by which the pixels were turned before */
+    bool mirrored;     /* they were mirrored too */
     AVRational time_base, rate;
     int64_t expected_frames; /* 0 = unknown */
     bool is_picture;
