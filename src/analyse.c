@@ -217,6 +217,9 @@ int vl_analyse_frame(veil *v, vl_slot *slot) {
     size_t n;
     const vl_track *tracks = vl_track_list(v->tracker, &n);
     err = vl_fault_hits(&v->fault, "alloc") ? VEIL_E_NOMEM : vl_timeline_fill(slot, tracks, n);
+    for (size_t i = 0; look && i < v->n_dets && err == VEIL_OK; i++)
+        if (!vl_track_used(v->tracker, i))
+            err = vl_timeline_add_weak(slot, &v->dets[i]);
     if (err != VEIL_OK)
         return err;
     slot->detected = look;

@@ -17,14 +17,16 @@
 #define BACK_GROW_MAX   0.35f     /* at BACKFILL_NS */
 #define GAP_GROW        0.08f     /* interpolated boxes */
 #define NEAR_SIZES      0.5f      /* a neighbour nearer than this is covered where it was */
-#define JUMP            1.5f      /* sizes between a back-filled and a standing box to cover both */
+#define WEAK_OVERLAP    0.25f /* of boxes enlarged by WEAK_BUFFER: a weak detection is the face */
+#define WEAK_BUFFER     0.2f
+#define JUMP            1.5f /* sizes between a back-filled and a standing box to cover both */
 
 struct vl_timeline {
     int64_t lookahead_ns;
     int32_t max_held;
     vl_slot *slots; /* [max_held] ring */
     int32_t first, n;
-    vl_entries *spare; /* [max_held] memory of slots that left, for those that come */
+    vl_entries *spare; /* [2 * max_held] memory of slots that left, for those that come */
     int32_t n_spare;
     vl_entries fixed; /* of the oldest frame */
     bool is_fixed;
@@ -41,7 +43,7 @@ int vl_timeline_create(vl_timeline **out, int64_t lookahead_ns, int32_t max_held
     t->lookahead_ns = lookahead_ns;
     t->max_held = max_held;
     t->slots = vl_mem_alloc((size_t)max_held, sizeof *t->slots);
-    t->spare = vl_mem_alloc((size_t)max_held, sizeof *t->spare);
+    t->spare = vl_mem_alloc((size_t)max_held, 2 * sizeof *t->spare);
     if (t->slots == NULL || t->spare == NULL) {
         vl_timeline_destroy(t);
         return VEIL_E_NOMEM;
@@ -53,8 +55,10 @@ int vl_timeline_create(vl_timeline **out, int64_t lookahead_ns, int32_t max_held
 void vl_timeline_destroy(vl_timeline *t) {
     if (t == NULL)
         return;
-    for (int32_t i = 0; t->slots != NULL && i < t->max_held; i++)
+    for (int32_t i = 0; t->slots != NULL && i < t->max_held; i++) {
         vl_mem_free(t->slots[i].entries.e);
+        vl_mem_free(t->slots[i].weak.e);
+    }
     for (int32_t i = 0; i < t->n_spare; i++)
         vl_mem_free(t->spare[i].e);
     vl_mem_free(t->slots);
@@ -111,21 +115,36 @@ vl_slot *vl_timeline_add(vl_timeline *t, const veil_frame *f) {
     if (vl_timeline_full(t))
         return NULL;
     vl_slot *s = slot_at(t, t->n++);
-    vl_entries keep = t->n_spare > 0 ? t->spare[--t->n_spare] : (vl_entries){0};
+    vl_entries entries = t->n_spare > 0 ? t->spare[--t->n_spare] : (vl_entries){0};
+    vl_entries weak = t->n_spare > 0 ? t->spare[--t->n_spare] : (vl_entries){0};
     *s = (vl_slot){.frame = *f,
                    .camera = vl_motion_none(),
                    .covered = true,
                    .reason = VEIL_REASON_START,
-                   .entries = keep};
+                   .entries = entries,
+                   .weak = weak};
     t->is_fixed = false;
     return s;
 }
 
-/* A slot leaves: its memory is kept for the next. Empty slots own none. */
+static void retire_list(vl_timeline *t, vl_entries *list) {
+    if (list->e != NULL)
+        t->spare[t->n_spare++] = (vl_entries){.e = list->e, .cap = list->cap};
+    *list = (vl_entries){0};
+}
+
+/* A slot leaves: its memory is kept for the next. Empty slots own none, so that there are never
+ * more than two spare lists a slot. */
 static void retire(vl_timeline *t, vl_slot *s) {
-    if (s->entries.e != NULL)
-        t->spare[t->n_spare++] = (vl_entries){.e = s->entries.e, .cap = s->entries.cap};
-    s->entries = (vl_entries){0};
+    retire_list(t, &s->weak);
+    retire_list(t, &s->entries);
+}
+
+int vl_timeline_add_weak(vl_slot *slot, const veil_detection *d) {
+    int err = reserve(&slot->weak, slot->weak.n + 1);
+    if (err == VEIL_OK)
+        slot->weak.e[slot->weak.n++] = (vl_entry){.box = {d->x, d->y, d->w, d->h}};
+    return err;
 }
 
 int vl_timeline_fill(vl_slot *slot, const vl_track *tracks, size_t n) {
@@ -332,30 +351,60 @@ static void birth_velocity(const vl_timeline *t, int32_t birth, int32_t window,
     v[1] = known ? (float)(sty / stt) : 0;
 }
 
-/* The track is born in a later frame of the window: where was it in the oldest one? */
-static vl_entry carried_back(const vl_timeline *t, int32_t birth, int32_t window,
-                             const vl_entry *born) {
-    int64_t back_ns = slot_at(t, birth)->frame.pts_ns - slot_at(t, 0)->frame.pts_ns;
-    float v[2], dt = (float)back_ns * 1e-9f;
+/* The weak detection of a slot that a face at r most likely is; NULL: none. */
+static const vl_entry *weak_near(const vl_slot *s, vl_rect r) {
+    const vl_entry *best = NULL;
+    float most = WEAK_OVERLAP;
+    for (size_t i = 0; i < s->weak.n; i++) {
+        vl_rect w = s->weak.e[i].box;
+        float o = vl_track_overlap(vl_track_grown(r, WEAK_BUFFER), vl_track_grown(w, WEAK_BUFFER));
+        if (o > most) {
+            most = o;
+            best = &s->weak.e[i];
+        }
+    }
+    return best;
+}
+
+/* The track is born in a later frame of the window: where was it in the oldest one? Goes back frame
+ * by frame with the camera and the track's own velocity, and from weak detection to weak detection
+ * where there are some. False: too long ago to tell. */
+static bool carried_back(const vl_timeline *t, int32_t birth, int32_t window, const vl_entry *born,
+                         vl_entry *e) {
+    float v[2];
     birth_velocity(t, birth, window, born, v);
-    vl_motion path = vl_motion_none();
-    for (int32_t i = 1; i <= birth; i++)
-        path = vl_motion_then(path, slot_at(t, i)->camera);
-    vl_motion back = vl_motion_inverse(path);
-    vl_rect there = born->box, stood = moved(born->box, &back);
-    there.x -= v[0] * dt;
-    there.y -= v[1] * dt;
-    vl_entry e = *born;
-    e.box = moved(there, &back);
+    vl_rect moving = born->box, standing = born->box;
+    int64_t anchor_ns = slot_at(t, birth)->frame.pts_ns; /* where the place was last seen */
+    for (int32_t i = birth; i > 0; i--) {
+        const vl_slot *s = slot_at(t, i), *before = slot_at(t, i - 1);
+        float dt = (float)(s->frame.pts_ns - before->frame.pts_ns) * 1e-9f;
+        vl_motion back = vl_motion_inverse(s->camera);
+        moving.x -= v[0] * dt;
+        moving.y -= v[1] * dt;
+        moving = moved(moving, &back);
+        standing = moved(standing, &back);
+        const vl_entry *weak = weak_near(before, moving);
+        if (weak == NULL)
+            weak = weak_near(before, standing);
+        if (weak != NULL) {
+            moving = standing = weak->box;
+            anchor_ns = before->frame.pts_ns;
+        }
+    }
+    int64_t back_ns = anchor_ns - slot_at(t, 0)->frame.pts_ns;
+    if (back_ns > BACKFILL_NS)
+        return false;
+    *e = *born;
+    e->box = moving;
     float part = fminf((float)back_ns / (float)BACKFILL_NS, 1);
-    vl_rect grown = vl_track_grown(e.box, BACK_GROW + (BACK_GROW_MAX - BACK_GROW) * part);
-    bool both = distance(e.box, stood) < JUMP * size_of(stood);
-    e.cover = both ? vl_track_hull(grown, stood) : grown;
-    e.detected = false;
-    e.score = 0;
-    e.age = 0;
-    e.lost = 0;
-    return e;
+    vl_rect grown = vl_track_grown(moving, BACK_GROW + (BACK_GROW_MAX - BACK_GROW) * part);
+    bool both = distance(moving, standing) < JUMP * size_of(standing);
+    e->cover = both ? vl_track_hull(grown, standing) : grown;
+    e->detected = false;
+    e->score = 0;
+    e->age = 0;
+    e->lost = 0;
+    return true;
 }
 
 static int add_births(vl_timeline *t, int32_t window) {
@@ -364,14 +413,14 @@ static int add_births(vl_timeline *t, int32_t window) {
     uint32_t known = last->n > 0 ? last->e[last->n - 1].id : 0;
     for (int32_t i = 1; i < window; i++) {
         const vl_slot *s = slot_at(t, i);
-        if (s->frame.pts_ns - now->frame.pts_ns > BACKFILL_NS)
-            break;
         for (size_t j = s->entries.n; j-- > 0 && s->entries.e[j].id > known;) {
             /* found from the newest down; sorted below */
             int err = reserve(&t->fixed, t->fixed.n + 1);
             if (err != VEIL_OK)
                 return err;
-            vl_entry e = carried_back(t, i, window, &s->entries.e[j]);
+            vl_entry e;
+            if (!carried_back(t, i, window, &s->entries.e[j], &e))
+                continue;
             e.keep = shown(t, i, window, e.id, &e.reason);
             t->fixed.e[t->fixed.n++] = e;
         }

@@ -33,6 +33,7 @@ typedef struct {
     veil_reason reason;
     bool detected; /* the network ran on this frame */
     vl_entries entries;
+    vl_entries weak; /* detections too weak to start a track, id 0; only their boxes count */
 } vl_slot;
 
 typedef struct vl_timeline vl_timeline;
@@ -49,6 +50,9 @@ vl_slot *vl_timeline_add(vl_timeline *t, const veil_frame *f);
 
 /* Copies the tracks into a slot. VEIL_E_NOMEM: the slot stays covered. */
 int vl_timeline_fill(vl_slot *slot, const vl_track *tracks, size_t n);
+
+/* Notes a detection that no track took. VEIL_E_NOMEM: the slot is to be covered. */
+int vl_timeline_add_weak(vl_slot *slot, const veil_detection *d);
 
 /* The oldest frame's look-ahead is complete. flush: it may leave in any case. */
 bool vl_timeline_ready(const vl_timeline *t, bool flush);

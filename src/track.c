@@ -16,7 +16,9 @@
 #define UNMATCHED_SURE  0.90f /* cost: 1 - overlap of enlarged boxes, plus difference in size */
 #define UNMATCHED_WEAK  0.65f
 #define UNMATCHED_FAR   1.00f /* cost: distance over reach */
-#define REACH           1.6f  /* sizes that a face may jump between two looks */
+#define REACH_OVERLAP   0.45f /* sizes that a face may be off its prediction, beside its doubt: a */
+#define REACH_DISTANCE  0.9f  /* larger jump is a new face, which is carried back in time */
+#define REACH_DOUBT     3.0f  /* standard deviations of the prediction */
 #define RIVAL           0.45f /* a second choice nearer than this makes a match unsure */
 #define PAIRS_PER_TRACK 16
 #define DAMP_S          0.4f /* a lost face's velocity fades */
@@ -119,6 +121,10 @@ vl_track *vl_track_list(vl_tracker *t, size_t *n) {
     return t->tracks;
 }
 
+bool vl_track_used(const vl_tracker *t, size_t det) {
+    return t->det_used[det] != 0;
+}
+
 /* ------------------------------------------------------------------ prediction */
 
 static void predict(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
@@ -206,13 +212,16 @@ static float cost_of(const vl_track *k, const veil_detection *d, measure by, flo
     float ratio = fabsf(logf((b.w * b.h) / fmaxf(a.w * a.h, 1e-6f))); /* of the areas */
     if (ratio > 1.8f)
         return HUGE_VALF;
+    float dist = hypotf(a.x + a.w / 2 - b.x - b.w / 2, a.y + a.h / 2 - b.y - b.h / 2);
+    float size = sqrtf(fmaxf(a.w * a.h, b.w * b.h)), doubt = vl_kalman_spread_px(&k->k);
+    float reach = (by == BY_OVERLAP ? REACH_OVERLAP : REACH_DISTANCE) * size + REACH_DOUBT * doubt;
+    if (!(dist < reach))
+        return HUGE_VALF;
     if (by == BY_OVERLAP) {
         float o = vl_track_overlap(vl_track_grown(a, buffer), vl_track_grown(b, buffer));
         return o > 0 ? fmaxf(1 - o, 0) + 0.1f * ratio : HUGE_VALF; /* rounding may give o > 1 */
     }
-    float reach = REACH * sqrtf(b.w * b.h) + vl_kalman_spread_px(&k->k);
-    float dist = hypotf(a.x + a.w / 2 - b.x - b.w / 2, a.y + a.h / 2 - b.y - b.h / 2);
-    return dist < reach ? dist / reach + 0.2f * ratio : HUGE_VALF;
+    return dist / reach + 0.2f * ratio;
 }
 
 /* First column whose centre is at x or right of it. */
@@ -268,7 +277,8 @@ static size_t make_pairs(vl_tracker *t, const veil_detection *dets, int32_t rows
         const vl_track *k = &t->tracks[t->row_track[r]];
         float x = k->box.x + k->box.w / 2;
         float far = by == BY_OVERLAP ? (k->box.w + widest) * (0.5f + buffer)
-                                     : REACH * widest + vl_kalman_spread_px(&k->k);
+                                     : REACH_DISTANCE * fmaxf(widest, sqrtf(k->box.w * k->box.h)) +
+                                           REACH_DOUBT * vl_kalman_spread_px(&k->k);
         size_t in_row = 0;
         t->row_best[r] = t->row_second[r] = HUGE_VALF;
         for (int32_t c = first_column(t, dets, cols, x - far); c < cols; c++) {
@@ -398,6 +408,7 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
         for (size_t i = 0; i < n_dets; i++) {
             if (t->det_used[i] || dets[i].score < rules->min_score)
                 continue;
+            t->det_used[i] = 1;
             err = start(t, &dets[i], pts_ns);
             if (err != VEIL_OK)
                 return err;

@@ -64,6 +64,9 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
 /* Tracks of the last step, oldest first, valid until the next step. Evidence may be written. */
 vl_track *vl_track_list(vl_tracker *t, size_t *n);
 
+/* Did this detection of the last step continue or start a track? Weak ones may be left over. */
+bool vl_track_used(const vl_tracker *t, size_t det);
+
 /* Intersection over union. */
 float vl_track_overlap(vl_rect a, vl_rect b);
 
