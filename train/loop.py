@@ -135,7 +135,7 @@ class Loop:
 
     def rate(self, p):
         """Warm-up, then half a cosine down to 2 % of the rate, at progress p of 0..1."""
-        return self.a.lr * min(1, (self.step + 1) / self.a.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * p)))
+        return self.a.lr * min(1, self.step / self.a.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * p)))
 
     def one_step(self, batch):
         dev = self.a.device
@@ -148,6 +148,7 @@ class Loop:
             raise SystemExit(f"loss is not finite at step {self.step}")
         self.opt.zero_grad(set_to_none=True)
         total.backward()
+        self.step += 1
         self.done, self.stop = parallel.average(list(self.model.parameters()), self.progress(), self.stop)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
         lr = self.rate(self.done)
@@ -155,7 +156,6 @@ class Loop:
             g["lr"] = lr
         self.opt.step()
         self.ema.update(self.model)
-        self.step += 1
         self.seen += len(x) * self.a.procs
         return {"loss": float(total.detach()), **parts, "lr": lr}
 

@@ -14,6 +14,11 @@ import torch
 import torch.distributed as dist
 
 
+def first():
+    """Whether this is the process that the user started."""
+    return int(os.environ.get("VEIL_TRAIN_RANK", 0)) == 0
+
+
 def start(args):
     """Start the other processes of `--procs N` and join them; returns this one's rank."""
     if args.procs <= 1:
