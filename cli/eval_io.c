@@ -158,6 +158,21 @@ const char *evio_data(const char *option) {
     return option ? option : env && *env ? env : "../shared/data";
 }
 
+int evio_json_next(FILE *f, const char *path, size_t *line, json_t **out) {
+    int c;
+    while ((c = getc(f)) == ' ' || c == '\n' || c == '\r' || c == '\t')
+        *line += c == '\n';
+    if (c == EOF)
+        return ferror(f) ? evio_say("%s: cannot be read: %s", path, strerror(errno)) : 0;
+    ungetc(c, f);
+    json_error_t error;
+    *out = json_loadf(f, JSON_DISABLE_EOF_CHECK, &error);
+    if (!*out)
+        return evio_say("%s:%zu: %s", path, *line, error.text);
+    *line += (size_t)(error.line > 1 ? error.line - 1 : 0);
+    return 1;
+}
+
 /* The first frame of a file, turned upright, in frame. */
 static int first_frame(const char *path, AVFrame *frame, AVPacket *packet, media_error *err) {
     media_input *in = NULL;

@@ -3,6 +3,7 @@
 #ifndef CLI_EVAL_IO_H
 #define CLI_EVAL_IO_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,6 +38,10 @@ char *evio_join(const char *dir, const char *name);
 
 /** --data, else $VEIL_DATA, else ../shared/data. */
 const char *evio_data(const char *option);
+
+/** The next JSON value of a file of JSON lines. 1: *out is to be decref'd; 0: the end; -1 after
+ * saying why, with the path and *line, which counts lines from 1 (start with 1). */
+int evio_json_next(FILE *f, const char *path, size_t *line, json_t **out);
 
 /** A picture, upright, 3 bytes R, G, B a px, rows of 3 * width. */
 typedef struct {

@@ -127,18 +127,15 @@ static int fill_table(table *t, const settings *s) {
     FILE *f = list ? fopen(list, "r") : NULL;
     int rc = f ? evnet_open(&net, s->model, (int)s->threads)
                : evio_say("%s: cannot be opened", list ? list : "the list");
-    for (size_t line = 1; rc == 0; line++) {
-        json_error_t error;
-        json_t *p = json_loadf(f, JSON_DISABLE_EOF_CHECK, &error);
-        if (!p) {
-            if (json_error_code(&error) != json_error_premature_end_of_input)
-                rc = evio_say("%s: picture %zu: %s", list, line, error.text);
-            break;
-        }
+    json_t *p = NULL;
+    size_t line = 1;
+    int more = 1;
+    while (rc == 0 && (more = evio_json_next(f, list, &line, &p)) > 0) {
         if (wanted(p))
             rc = one_picture(t, &net, s, dir, p);
         json_decref(p);
     }
+    rc = more < 0 ? -1 : rc;
     if (rc == 0 && t->n == 0)
         rc = evio_say("%s: no labelled test picture", list);
     if (f)

@@ -31,6 +31,7 @@ struct ev_leak_state {
     size_t n_ious, cap_ious;
     ev_mask last_mask;
     int have_mask;
+    size_t mask_frame; /* number of the frame of last_mask */
 };
 
 void ev_leak_rules_init(ev_leak_rules *rules) {
@@ -221,14 +222,16 @@ static int count_switches(ev_leak_state *s, const ev_truth_face *faces, size_t n
     return 0;
 }
 
-static int add_mask(ev_leak_state *s, const ev_mask *mask) {
+/* Only frames that follow each other are compared. */
+static int add_mask(ev_leak_state *s, size_t frame, const ev_mask *mask) {
     size_t both = 0, either = 0;
     for (int r = 0; r < EV_MASK_ROWS; r++)
         for (int c = 0; c < EV_MASK_COLS; c++) {
             both += mask->cell[r][c] && s->last_mask.cell[r][c];
             either += mask->cell[r][c] || s->last_mask.cell[r][c];
         }
-    int compare = s->have_mask && either > 0;
+    int compare = s->have_mask && either > 0 && s->mask_frame + 1 == frame;
+    s->mask_frame = frame;
     s->last_mask = *mask;
     s->have_mask = 1;
     if (!compare)
@@ -259,7 +262,7 @@ int ev_leak_add(ev_leak_state *state, size_t frame, double pts_s, double length_
     }
     if (tracks && count_switches(state, faces, n_faces, tracks, n_tracks))
         return -1;
-    return mask ? add_mask(state, mask) : 0;
+    return mask ? add_mask(state, frame, mask) : 0;
 }
 
 static int ascending(const void *a, const void *b) {

@@ -1,11 +1,16 @@
-/* pixels.c - measures hiding from the pixels. A face is cut into cells. In each, the detail of the
- * original (luma less its local mean) is projected on the detail of the result: 1 means all of it
- * is there, 0 that nothing of it is, whatever was drawn instead. Cells without detail in the
- * original (flat or black) say nothing, and count only when there are no others. */
+/* pixels.c - measures hiding from the pixels. A face is averaged to 24 x 24 points, so that codecs
+ * that soften a picture do not count as hiding. In each of 6 x 6 cells the detail of the original
+ * (points less their local mean) is projected on the detail of the result: 1 means all of it is
+ * there, 0 nothing, whatever was drawn instead. On 400 faces of WIDER val, averages of 5 to 8
+ * cells, mosaic and fill were hidden in 98 to 100 %, Gaussian blur of 1/30 of the face in 8 %, JPEG
+ * of quality 8 in 6 %. Cells without detail in the original (flat, black) count only when there are
+ * no others. */
 #include "pixels.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+enum { GRID = 24, CELLS = 6 };
 
 #define DETAIL_GONE  0.5 /* share of the detail that may be left in a hidden cell */
 #define DETAIL_FLOOR 1.5 /* levels (standard deviation) below which a cell has no detail */
@@ -51,69 +56,73 @@ double ev_pixels_noise(ev_luma original, ev_luma redacted, const ev_truth_face *
     return noise;
 }
 
-/* Sums over rectangles in constant time: sum[(y)*(w+1)+x] is the sum left and above of (x,y). */
-static void integrate(const ev_luma *p, int x0, int y0, int w, int h, double *sum) {
-    for (int x = 0; x <= w; x++)
-        sum[x] = 0;
-    for (int y = 0; y < h; y++) {
-        double row = 0;
-        sum[(y + 1) * (w + 1)] = 0;
-        for (int x = 0; x < w; x++) {
-            row += p->y[(y0 + y) * p->stride + x0 + x];
-            sum[(y + 1) * (w + 1) + x + 1] = sum[y * (w + 1) + x + 1] + row;
-        }
-    }
-}
-
-static double local_mean(const double *sum, int w, int h, int x, int y, int r) {
-    int x0 = x - r < 0 ? 0 : x - r, x1 = x + r + 1 > w ? w : x + r + 1;
-    int y0 = y - r < 0 ? 0 : y - r, y1 = y + r + 1 > h ? h : y + r + 1;
-    double s = sum[y1 * (w + 1) + x1] - sum[y0 * (w + 1) + x1] - sum[y1 * (w + 1) + x0] +
-               sum[y0 * (w + 1) + x0];
-    return s / ((double)(x1 - x0) * (y1 - y0));
-}
-
-/* The part of the picture under a face, with what is needed to look at its cells. */
+/* Face and result, each averaged to at most GRID x GRID points. */
 typedef struct {
-    ev_luma a, b;
-    int x0, y0, w, h; /* px, inside the picture */
-    int radius;       /* of the local mean, px */
-    const double *sum_a, *sum_b;
+    int columns, rows;
+    double a[GRID * GRID], b[GRID * GRID];
 } patch;
 
-/* Looks at the cell [cx,cx1) x [cy,cy1) of the patch. Returns -1: no detail, 0: still there, 1:
- * gone; *changed: differs by more than noise. */
-static int look_at_cell(const patch *p, int cx, int cy, int cx1, int cy1, double noise,
-                        int *changed) {
-    double aa = 0, ab = 0;
-    for (int y = cy; y < cy1; y++)
-        for (int x = cx; x < cx1; x++) {
-            double a = p->a.y[(p->y0 + y) * p->a.stride + p->x0 + x] -
-                       local_mean(p->sum_a, p->w, p->h, x, y, p->radius);
-            double b = p->b.y[(p->y0 + y) * p->b.stride + p->x0 + x] -
-                       local_mean(p->sum_b, p->w, p->h, x, y, p->radius);
-            aa += a * a;
-            ab += a * b;
+static double area_mean(ev_luma p, int x0, int y0, int x1, int y1) {
+    long sum = 0;
+    for (int y = y0; y < y1; y++)
+        for (int x = x0; x < x1; x++)
+            sum += p.y[y * p.stride + x];
+    return (double)sum / ((double)(x1 - x0) * (y1 - y0));
+}
+
+static void fill_patch(patch *p, ev_luma a, ev_luma b, int x0, int y0, int w, int h) {
+    p->columns = w < GRID ? w : GRID;
+    p->rows = h < GRID ? h : GRID;
+    for (int r = 0; r < p->rows; r++)
+        for (int c = 0; c < p->columns; c++) {
+            int xa = x0 + c * w / p->columns, xb = x0 + (c + 1) * w / p->columns;
+            int ya = y0 + r * h / p->rows, yb = y0 + (r + 1) * h / p->rows;
+            p->a[r * p->columns + c] = area_mean(a, xa, ya, xb, yb);
+            p->b[r * p->columns + c] = area_mean(b, xa, ya, xb, yb);
         }
-    double n = (double)(cx1 - cx) * (cy1 - cy);
-    *changed =
-        mean_difference(p->a, p->b, p->x0 + cx, p->y0 + cy, p->x0 + cx1, p->y0 + cy1) > noise;
+}
+
+/* A point less the mean of the 5 x 5 points around it. */
+static double detail(const double *v, int columns, int rows, int c, int r) {
+    double sum = 0;
+    int n = 0;
+    for (int y = r - 2; y <= r + 2; y++)
+        for (int x = c - 2; x <= c + 2; x++)
+            if (x >= 0 && y >= 0 && x < columns && y < rows) {
+                sum += v[y * columns + x];
+                n++;
+            }
+    return v[r * columns + c] - sum / n;
+}
+
+/* -1: the original has no detail in these points, 0: it is still there, 1: it is gone. */
+static int look(const patch *p, int c0, int r0, int c1, int r1) {
+    double aa = 0, ab = 0, n = (double)(c1 - c0) * (r1 - r0);
+    for (int r = r0; r < r1; r++)
+        for (int c = c0; c < c1; c++) {
+            double a = detail(p->a, p->columns, p->rows, c, r);
+            aa += a * a;
+            ab += a * detail(p->b, p->columns, p->rows, c, r);
+        }
     if (aa < n * DETAIL_FLOOR * DETAIL_FLOOR)
         return -1;
     return ab < DETAIL_GONE * aa;
 }
 
-static double hidden_share(const patch *p, double noise) {
-    int cells = p->h / 4 < 2 ? 2 : p->h / 4 > 8 ? 8 : p->h / 4;
+static double hidden_share(ev_luma a, ev_luma b, int x0, int y0, int w, int h, double noise) {
+    patch p;
+    fill_patch(&p, a, b, x0, y0, w, h);
     int telling = 0, gone = 0, flat = 0, flat_changed = 0;
-    for (int r = 0; r < cells; r++)
-        for (int c = 0; c < cells; c++) {
-            double u = (c + 0.5) / cells - 0.5, v = (r + 0.5) / cells - 0.5;
-            int x = c * p->w / cells, x1 = (c + 1) * p->w / cells;
-            int y = r * p->h / cells, y1 = (r + 1) * p->h / cells, changed;
-            if (u * u + v * v > 0.25 || x1 <= x || y1 <= y)
+    for (int r = 0; r < CELLS; r++)
+        for (int c = 0; c < CELLS; c++) {
+            double u = (c + 0.5) / CELLS - 0.5, v = (r + 0.5) / CELLS - 0.5;
+            int c0 = c * p.columns / CELLS, c1 = (c + 1) * p.columns / CELLS;
+            int r0 = r * p.rows / CELLS, r1 = (r + 1) * p.rows / CELLS;
+            if (u * u + v * v > 0.25 || c1 <= c0 || r1 <= r0)
                 continue; /* outside the ellipse of the face */
-            int is = look_at_cell(p, x, y, x1, y1, noise, &changed);
+            int changed = mean_difference(a, b, x0 + c0 * w / p.columns, y0 + r0 * h / p.rows,
+                                          x0 + c1 * w / p.columns, y0 + r1 * h / p.rows) > noise;
+            int is = look(&p, c0, r0, c1, r1);
             telling += is >= 0;
             gone += is == 1 && changed;
             flat += is < 0;
@@ -124,28 +133,16 @@ static double hidden_share(const patch *p, double noise) {
     return flat > 0 ? (double)flat_changed / flat : 0;
 }
 
-int ev_pixels_hidden(ev_luma original, ev_luma redacted, double noise, ev_truth_face *faces,
-                     size_t n_faces) {
-    size_t area = ((size_t)original.width + 1) * ((size_t)original.height + 1);
-    double *sum_a = ev_box_array(NULL, area, sizeof *sum_a);
-    double *sum_b = ev_box_array(NULL, area, sizeof *sum_b);
-    int rc = sum_a && sum_b ? 0 : -1;
-    for (size_t i = 0; i < n_faces && rc == 0; i++) {
+void ev_pixels_hidden(ev_luma original, ev_luma redacted, double noise, ev_truth_face *faces,
+                      size_t n_faces) {
+    for (size_t i = 0; i < n_faces; i++) {
         ev_box b = faces[i].box;
         int x0 = (int)fmax(0, floor(b.x)), x1 = (int)fmin(original.width, ceil(b.x + b.w));
         int y0 = (int)fmax(0, floor(b.y)), y1 = (int)fmin(original.height, ceil(b.y + b.h));
         faces[i].hidden = 1; /* a face outside the picture is not seen */
-        if (x1 <= x0 || y1 <= y0)
-            continue;
-        patch p = {original, redacted, x0, y0, x1 - x0, y1 - y0, 1, sum_a, sum_b};
-        p.radius = p.h / 12 < 1 ? 1 : p.h / 12;
-        integrate(&original, x0, y0, p.w, p.h, sum_a);
-        integrate(&redacted, x0, y0, p.w, p.h, sum_b);
-        faces[i].hidden = hidden_share(&p, noise);
+        if (x1 > x0 && y1 > y0)
+            faces[i].hidden = hidden_share(original, redacted, x0, y0, x1 - x0, y1 - y0, noise);
     }
-    free(sum_a);
-    free(sum_b);
-    return rc;
 }
 
 void ev_pixels_draw(ev_luma original, ev_luma redacted, double noise, ev_mask *mask) {

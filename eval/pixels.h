@@ -20,9 +20,9 @@ double ev_pixels_noise(ev_luma original, ev_luma redacted, const ev_truth_face *
                        size_t n_faces);
 
 /** Fills in hidden of each face: the share of its area whose detail is gone and that differs by
- * more than noise. Both frames have the same size. 0 or -1 (no memory). */
-int ev_pixels_hidden(ev_luma original, ev_luma redacted, double noise, ev_truth_face *faces,
-                     size_t n_faces);
+ * more than noise. Both frames have the same size. */
+void ev_pixels_hidden(ev_luma original, ev_luma redacted, double noise, ev_truth_face *faces,
+                      size_t n_faces);
 
 /** Marks the cells of the grid that differ by more than noise. */
 void ev_pixels_draw(ev_luma original, ev_luma redacted, double noise, ev_mask *mask);

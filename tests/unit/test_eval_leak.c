@@ -170,6 +170,9 @@ static void flicker(void **state) {
     }
     /* Again nothing: a pair without any mask says nothing. */
     ev_leak_add(*state, 5, 0.2, 0.04, NULL, 0, NULL, 0, &m);
+    /* A frame that does not follow directly is not compared. */
+    ev_leak_draw(&rules, &m, &t, 1, 0, 640, 360);
+    ev_leak_add(*state, 9, 0.36, 0.04, NULL, 0, NULL, 0, &m);
     ev_leak_figures r = ev_leak_result(*state);
     assert_int_equal(r.mask_pairs, 4);
     near_by(r.mask_iou_mean, (1 + 1.0 / 3 + 0 + 0) / 4, 1e-9);

@@ -56,7 +56,7 @@ static void mosaic(int x0, int y0, int w, int h, int cells) {
 static double hidden(ev_box box) {
     ev_truth_face f = {1, EV_BACKGROUND, box, 0, -1};
     double noise = ev_pixels_noise(la, lb, &f, 1);
-    assert_int_equal(ev_pixels_hidden(la, lb, noise, &f, 1), 0);
+    ev_pixels_hidden(la, lb, noise, &f, 1);
     return f.hidden;
 }
 

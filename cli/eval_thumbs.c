@@ -1,0 +1,131 @@
+/* eval_thumbs.c - a small picture of each leak for the report. All labelled faces in it are
+ * averaged to a few cells first, unless faces are asked for. */
+#include "eval_clip.h"
+#include "eval_video.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { THUMB = 160, CELLS = 5 }; /* px; cells across a face */
+
+static int clamp(double v, int low, int high) {
+    return v < low ? low : v > high ? high : (int)v;
+}
+
+static void average(evio_picture *p, int x0, int y0, int x1, int y1) {
+    for (int c = 0; c < 3; c++) {
+        long sum = 0, n = (long)(x1 - x0) * (y1 - y0);
+        for (int y = y0; y < y1; y++)
+            for (int x = x0; x < x1; x++)
+                sum += p->rgb[3 * ((size_t)y * (size_t)p->width + (size_t)x) + (size_t)c];
+        for (int y = y0; y < y1; y++)
+            for (int x = x0; x < x1; x++)
+                p->rgb[3 * ((size_t)y * (size_t)p->width + (size_t)x) + (size_t)c] =
+                    (uint8_t)(n ? sum / n : 0);
+    }
+}
+
+static void blur_face(evio_picture *p, ev_box b) {
+    double x = b.x - 0.2 * b.w, y = b.y - 0.2 * b.h, w = 1.4 * b.w, h = 1.4 * b.h;
+    for (int r = 0; r < CELLS; r++)
+        for (int c = 0; c < CELLS; c++)
+            average(p, clamp(x + c * w / CELLS, 0, p->width),
+                    clamp(y + r * h / CELLS, 0, p->height),
+                    clamp(x + (c + 1) * w / CELLS, 0, p->width),
+                    clamp(y + (r + 1) * h / CELLS, 0, p->height));
+}
+
+/* A square around the face, THUMB px wide, with a frame around the face itself. */
+static void cut(const evio_picture *p, ev_box b, uint8_t *out) {
+    double side = fmax(64, 3 * fmax(b.w, b.h));
+    double left = b.x + b.w / 2 - side / 2, top = b.y + b.h / 2 - side / 2;
+    for (int y = 0; y < THUMB; y++)
+        for (int x = 0; x < THUMB; x++) {
+            double sx = left + (x + 0.5) * side / THUMB, sy = top + (y + 0.5) * side / THUMB;
+            uint8_t *q = out + 3 * (y * THUMB + x);
+            int inside = sx >= 0 && sy >= 0 && sx < p->width && sy < p->height;
+            for (int c = 0; c < 3; c++)
+                q[c] = inside ? p->rgb[3 * ((size_t)sy * (size_t)p->width + (size_t)sx) + (size_t)c]
+                              : 230;
+            double line = side / THUMB * 2;
+            int in = sx > b.x - line && sx < b.x + b.w + line && sy > b.y - line &&
+                     sy < b.y + b.h + line;
+            int core = sx > b.x && sx < b.x + b.w && sy > b.y && sy < b.y + b.h;
+            if (in && !core) {
+                q[0] = 215;
+                q[1] = 38;
+                q[2] = 61;
+            }
+        }
+}
+
+static char *data_url(const uint8_t *rgb) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char head[] = "data:image/png;base64,";
+    size_t n = 0, at = sizeof head - 1;
+    uint8_t *png = evio_png(rgb, THUMB, THUMB, &n);
+    char *url = png ? malloc(sizeof head + 4 * (n / 3 + 1)) : NULL;
+    if (url) {
+        memcpy(url, head, at);
+        for (size_t i = 0; i < n; i += 3) {
+            uint32_t v = (uint32_t)png[i] << 16 | (i + 1 < n ? (uint32_t)png[i + 1] << 8 : 0) |
+                         (i + 2 < n ? png[i + 2] : 0u);
+            url[at++] = digits[v >> 18];
+            url[at++] = digits[v >> 12 & 63];
+            url[at++] = i + 1 < n ? digits[v >> 6 & 63] : '=';
+            url[at++] = i + 2 < n ? digits[v & 63] : '=';
+        }
+        url[at] = 0;
+    }
+    free(png);
+    return url;
+}
+
+/* Pictures of all leaks whose best frame this is. */
+static int thumbs_of_frame(clip *c, const video_result *r, const label_frame *here, int show_faces,
+                           char **thumbs) {
+    evio_picture p = {0};
+    uint8_t small[3 * THUMB * THUMB];
+    for (size_t i = 0; i < r->figures.n_runs && i < VIDEO_MAX_THUMBS; i++) {
+        const ev_leak_run *run = &r->figures.runs[i];
+        if ((long)run->at != here->frame)
+            continue;
+        if (!p.rgb) {
+            if (clip_rgb(c, &p))
+                return -1;
+            for (size_t f = 0; f < here->n && !show_faces; f++)
+                blur_face(&p, here->faces[f].box);
+        }
+        cut(&p, run->box, small);
+        thumbs[i] = data_url(small);
+    }
+    free(p.rgb);
+    return 0;
+}
+
+int video_thumbs(const char *clip_path, const video_result *r, int show_faces, char ***out) {
+    *out = NULL;
+    char **thumbs = calloc(r->figures.n_runs ? r->figures.n_runs : 1, sizeof *thumbs);
+    clip *c = thumbs ? clip_open(clip_path) : NULL;
+    int rc = c ? 0 : -1, more = 1;
+    for (size_t next = 0; rc == 0 && next < r->truth.n && (more = clip_next(c)) > 0;) {
+        while (next < r->truth.n && r->truth.frames[next].frame < clip_frame(c))
+            next++;
+        if (next < r->truth.n && r->truth.frames[next].frame == clip_frame(c))
+            rc = thumbs_of_frame(c, r, &r->truth.frames[next], show_faces, thumbs);
+    }
+    clip_close(c);
+    if (rc || more < 0) {
+        video_thumbs_free(thumbs, r->figures.n_runs);
+        return -1;
+    }
+    *out = thumbs;
+    return 0;
+}
+
+void video_thumbs_free(char **thumbs, size_t n) {
+    for (size_t i = 0; thumbs && i < n; i++)
+        free(thumbs[i]);
+    free(thumbs);
+}
