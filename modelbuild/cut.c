@@ -247,6 +247,22 @@ static int name_ends(cut *c) {
     return 0;
 }
 
+/* By stride; within one by name for a decoder, else as met. */
+static void sort_ends(cut *c) {
+    bool by_name = c->decoder && strcmp(c->decoder, "veil") != 0;
+    for (size_t i = 1; i < c->n; i++)
+        for (size_t k = i; k > 0; k--) {
+            const end *a = &c->ends[k - 1], *b = &c->ends[k];
+            bool late = a->stride > b->stride ||
+                        (a->stride == b->stride && by_name && strcmp(a->name, b->name) > 0);
+            if (!late)
+                break;
+            end swap = c->ends[k];
+            c->ends[k] = c->ends[k - 1];
+            c->ends[k - 1] = swap;
+        }
+}
+
 static int check_veil(const cut *c) {
     for (size_t i = 0; i < c->n; i++)
         if (c->l->out->t[c->ends[i].tensor].channels != 6)
@@ -282,13 +298,7 @@ int ct_cut(mb *m, lower *l, const char *decoder) {
     }
     if (name_ends(c) < 0 || (decoder && strcmp(decoder, "veil") == 0 && check_veil(c) < 0))
         return -1;
-    /* By stride, and as met within one: decoders read level after level. */
-    for (size_t i = 1; i < c->n; i++)
-        for (size_t k = i; k > 0 && c->ends[k - 1].stride > c->ends[k].stride; k--) {
-            end swap = c->ends[k];
-            c->ends[k] = c->ends[k - 1];
-            c->ends[k - 1] = swap;
-        }
+    sort_ends(c);
     for (size_t i = 0; i < c->n; i++)
         if (gr_add_output(m, l->out, c->ends[i].name, c->ends[i].tensor, c->ends[i].stride) < 0)
             return -1;

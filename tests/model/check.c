@@ -78,6 +78,43 @@ size_t check_same(om *o, double tolerance) {
     return net->graph.n_op;
 }
 
+const char *check_maps(om *o, const char *decoder, const float *planes, size_t n,
+                       const char *const *name, const char *const *map, const char *key) {
+    static uint8_t in[4 * CHECK_HEIGHT * CHECK_WIDTH];
+    static float unused[3 * CHECK_HEIGHT * CHECK_WIDTH];
+    bd_options options = {.precision = WR_FP32, .decoder = decoder};
+    bd_network *net = mb_alloc(o->m, 1, sizeof(*net));
+    bd_result result = {0};
+    size_t size;
+    uint8_t *bytes = om_end(o, &size);
+    assert_non_null(net);
+    if (bd_import(o->m, net, bytes, size, &options) < 0 ||
+        bd_build(o->m, net, &options, &result) < 0)
+        fail_msg("%s", o->m->error);
+    veil_net *run =
+        en_open(o->m, "test", result.model, result.model_size, CHECK_WIDTH, CHECK_HEIGHT, false);
+    if (!run)
+        fail_msg("%s", o->m->error);
+    check_picture(in, unused);
+    memcpy(veil_net_input(run), in, sizeof(in));
+    assert_int_equal(en_run(o->m, run), 0);
+    assert_int_equal(veil_net_outputs(run), n);
+    for (size_t k = 0; k < n; k++) {
+        veil_tensor t;
+        assert_int_equal(veil_net_output(run, k, &t), VEIL_OK);
+        assert_string_equal(t.name, name[k]);
+        assert_int_equal(t.stride * t.width, CHECK_WIDTH);
+        plain want = plain_run(o->model, planes, map[k]);
+        compare(&t, &want, 2e-5);
+    }
+    const char *text = veil_net_meta(run, key);
+    text = text ? mb_copy(o->m, text) : NULL;
+    assert_string_equal(veil_net_meta(run, "decoder"), decoder);
+    veil_net_destroy(run);
+    free(result.model);
+    return text;
+}
+
 const char *check_error(mb *m, const uint8_t *bytes, size_t size, const char *decoder) {
     bd_options options = {.precision = WR_FP32, .decoder = decoder};
     bd_network *net = mb_alloc(m, 1, sizeof(*net));

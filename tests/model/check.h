@@ -15,6 +15,12 @@ void check_picture(uint8_t *in, float *planes);
  * value, relative to the output's largest value. Returns how many operators the model has. */
 size_t check_same(om *o, double tolerance);
 
+/* Builds a detector and compares its outputs: output k is named name[k] and equals the plain value
+ * map[k], with nothing beside these n. planes: the picture as the ONNX network wants it. Returns
+ * the model's text `key`, or NULL. */
+const char *check_maps(om *o, const char *decoder, const float *planes, size_t n,
+                       const char *const *name, const char *const *map, const char *key);
+
 /* The error line of building it; fails the test when it builds. */
 const char *check_error(mb *m, const uint8_t *bytes, size_t size, const char *decoder);
 

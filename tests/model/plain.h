@@ -16,7 +16,8 @@ typedef struct {
 } plain;
 
 /* Runs the model, nodes in file order, on one picture; returns the named value. Ends the program
- * with a message on anything it does not know. The result is leaked: tests are short. */
+ * with a message when an operator it does not know lies on the way there. The result is leaked:
+ * tests are short. */
 plain plain_run(const Onnx__ModelProto *model, const float *picture, const char *name);
 
 #endif
