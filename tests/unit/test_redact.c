@@ -106,6 +106,19 @@ static void hidden_means_gone(void **state) {
                 }
 }
 
+static void hidden_in_full_size_pictures(void **state) {
+    (void)state;
+    static const veil_format formats[] = {VEIL_FORMAT_I420, VEIL_FORMAT_NV12, VEIL_FORMAT_BGRA,
+                                          VEIL_FORMAT_I010};
+    for (int f = 0; f < 4; f++) {
+        scene s = {
+            .n = 3,
+            .style = style_of(f % 2 == 0 ? VEIL_STYLE_BLUR : VEIL_STYLE_MOSAIC, VEIL_SHAPE_ELLIPSE),
+            .box = {{100.5f, 80.2f, 700, 875}, {1000, 300, 84, 105}, {1860, -20, 84, 105}}};
+        check_scene(formats[f], 1920, 1080, &s, (uint64_t)f, 0);
+    }
+}
+
 static void strengths_and_edges(void **state) {
     (void)state;
     static const float cells[] = {1, 2.5f, 8, 100, 0, -3, NAN};
@@ -185,8 +198,11 @@ static void grids_are_coarse(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hidden_means_gone), cmocka_unit_test(strengths_and_edges),
-        cmocka_unit_test(overlapping_masks), cmocka_unit_test(masks_on_one_face_share_averages),
+        cmocka_unit_test(hidden_means_gone),
+        cmocka_unit_test(hidden_in_full_size_pictures),
+        cmocka_unit_test(strengths_and_edges),
+        cmocka_unit_test(overlapping_masks),
+        cmocka_unit_test(masks_on_one_face_share_averages),
         cmocka_unit_test(grids_are_coarse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
