@@ -132,10 +132,19 @@ static int find_faces(veil *v, const veil_frame *f) {
         return err;
     if (v->n_dets > VL_TRACK_DET_MAX)
         return VEIL_E_INTERNAL;
+    for (size_t i = 0; i < v->n_dets; i++)
+        if (!is_place(&v->dets[i]))
+            return VEIL_E_INTERNAL;
     /* The list is full of faces: there may be more. */
     if (v->n_dets == VL_TRACK_DET_MAX && v->dets[v->n_dets - 1].score >= s->min_score)
         return VEIL_E_SIZE;
     return VEIL_OK;
+}
+
+/* False for what is no place in a picture; comparisons with NaN are false. */
+static bool is_place(const veil_detection *d) {
+    return fabsf(d->x) < 1e6f && fabsf(d->y) < 1e6f && d->w > 0 && d->w < 1e6f && d->h > 0 &&
+           d->h < 1e6f && d->score >= 0 && d->score <= 1 && d->interview >= 0 && d->interview <= 1;
 }
 
 /* Tells the tracks what the user wished since the last frame. */
