@@ -24,7 +24,7 @@ class Result:
 def veil(*args, stdin=None, cwd=None, env=None, preexec=None, timeout=300):
     """Runs the program; with a tiny network input, since here nothing depends on finding faces."""
     if args and args[0] in ("run", "detect") and "-s" not in args and "-o" in args:
-        args = (*args, "-s", "64x64")
+        args = (args[0], "-s", "64x64", *args[1:])
     return Result(subprocess.run([VEIL, *map(str, args)], input=stdin, cwd=cwd, preexec_fn=preexec,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout,
                                  env={**os.environ, **(env or {})}))

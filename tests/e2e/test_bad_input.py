@@ -250,7 +250,7 @@ class BadInput(Case):
         self.assertEqual(os.listdir(self.path("d")), ["simple.mp4"])
 
     def test_interrupted(self):
-        long = self.clip("long.mp4", "-f", "lavfi", "-i", "testsrc2=s=1280x720:r=30:d=20", *X264)
+        long = self.clip("long.mp4", "-f", "lavfi", "-i", "testsrc2=s=960x540:r=30:d=12", *X264)
         for number in (signal.SIGINT, signal.SIGTERM):
             out = self.path("out.mp4")
             p = subprocess.Popen([support.VEIL, "run", long, "-o", out, "--preset", "veryslow"],

@@ -127,7 +127,7 @@ class Timing(Case):
             self.assertAlmostEqual(float(a["start_time"]), float(b["start_time"]), places=6)
             self.assertAlmostEqual(float(a["end_time"]), float(b["end_time"]), places=6)
             self.assertEqual(a["tags"]["title"], b["tags"]["title"])
-        kinds = [[(s["codec_type"], s["codec_name"], s.get("tags", {}).get("language"),
+        kinds = [[(s["codec_type"], s.get("codec_name"), s.get("tags", {}).get("language"),
                    s["disposition"]["default"])
                   for s in probe(f, "-show_streams")["streams"] if s["codec_type"] != "data"]
                  for f in (clip, out)]
