@@ -113,6 +113,12 @@ static int estimate_camera(veil *v, const veil_frame *f, vl_motion *camera) {
 
 /* ------------------------------------------------------------------ faces */
 
+/* False for what is no place in a picture; comparisons with NaN are false. */
+static bool is_place(const veil_detection *d) {
+    return fabsf(d->x) < 1e6f && fabsf(d->y) < 1e6f && d->w > 0 && d->w < 1e6f && d->h > 0 &&
+           d->h < 1e6f && d->score >= 0 && d->score <= 1 && d->interview >= 0 && d->interview <= 1;
+}
+
 static int find_faces(veil *v, const veil_frame *f) {
     const veil_settings *s = &v->now.s;
     float low = s->tracker == VEIL_TRACKER_BYTETRACK ? s->low_score : s->min_score;
@@ -139,12 +145,6 @@ static int find_faces(veil *v, const veil_frame *f) {
     if (v->n_dets == VL_TRACK_DET_MAX && v->dets[v->n_dets - 1].score >= s->min_score)
         return VEIL_E_SIZE;
     return VEIL_OK;
-}
-
-/* False for what is no place in a picture; comparisons with NaN are false. */
-static bool is_place(const veil_detection *d) {
-    return fabsf(d->x) < 1e6f && fabsf(d->y) < 1e6f && d->w > 0 && d->w < 1e6f && d->h > 0 &&
-           d->h < 1e6f && d->score >= 0 && d->score <= 1 && d->interview >= 0 && d->interview <= 1;
 }
 
 /* Tells the tracks what the user wished since the last frame. */
