@@ -192,6 +192,9 @@ void vl_pix_init(vl_pix *pix, uint32_t cpu_levels) {
 #if defined(__x86_64__)
     if ((cpu_levels & VEIL_CPU_AVX2) != 0)
         vl_pix_init_avx2(pix);
+#elif defined(__aarch64__)
+    if ((cpu_levels & VEIL_CPU_NEON) != 0)
+        vl_pix_init_neon(pix);
 #else
     (void)cpu_levels;
 #endif

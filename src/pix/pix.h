@@ -79,6 +79,8 @@ extern const vl_pix vl_pix_plain;
 /* Each overwrites what it does better. */
 #if defined(__x86_64__)
 void vl_pix_init_avx2(vl_pix *pix);
+#elif defined(__aarch64__)
+void vl_pix_init_neon(vl_pix *pix);
 #endif
 
 /* Part of the contract of the sums: what is added for n truncated terms. At most 32 and 16, so that

@@ -31,6 +31,8 @@ static int find_levels(void **state) {
     for (size_t i = 0; i < sizeof masks / sizeof *masks; i++)
         if ((vl_cpu_levels(0) & masks[i]) != 0)
             vl_pix_init(&levels[n_levels++], vl_cpu_levels(0) & masks[i]);
+    for (size_t i = 0; i < n_levels; i++)
+        print_message("against plain C: %s\n", levels[i].level);
     return 0;
 }
 
