@@ -32,7 +32,7 @@ static int add_meta(mb *m, bd_network *net, const char *key, const char *value) 
         i++;
     if (i == sizeof(net->meta) / sizeof(net->meta[0]))
         return 0; /* more texts than anybody reads */
-    net->meta[i] = (wr_meta){mb_copy(m, key), mb_copy(m, value)};
+    net->meta[i] = (wr_meta){mb_printable(m, key), mb_printable(m, value)};
     if (!net->meta[i].key || !net->meta[i].value)
         return -1;
     if (i == net->n_meta)
@@ -126,7 +126,7 @@ int bd_import(mb *m, bd_network *net, const uint8_t *onnx, size_t size, const bd
     if (ps_preprocess(m, gr, &in) < 0)
         return -1;
     if (ps_fuse_act(m, gr) < 0 || ps_fold_scale(m, gr) < 0 || ps_fuse_act(m, gr) < 0 ||
-        gr_unique_names(m, gr) < 0)
+        gr_tidy_names(m, gr) < 0)
         return -1;
     return describe(m, net, &g, o);
 }

@@ -128,7 +128,16 @@ static bool name_taken(const gr_graph *g, size_t before, const char *name) {
     return false;
 }
 
-int gr_unique_names(mb *m, gr_graph *g) {
+int gr_tidy_names(mb *m, gr_graph *g) {
+    for (size_t i = 0; i < g->n_t; i++)
+        if (!(g->t[i].name = mb_printable(m, g->t[i].name)))
+            return -1;
+    for (size_t i = 0; i < g->n_op; i++)
+        if (!(g->op[i].f.name = mb_printable(m, g->op[i].f.name)))
+            return -1;
+    for (size_t i = 0; i < g->n_out; i++)
+        if (!(g->out[i].name = mb_printable(m, g->out[i].name)))
+            return -1;
     for (size_t i = 1; i < g->n_t; i++) {
         const char *base = g->t[i].name;
         for (unsigned k = 2; name_taken(g, i, g->t[i].name); k++)

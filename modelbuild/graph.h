@@ -61,8 +61,8 @@ void gr_replace(gr_graph *g, uint32_t from, uint32_t to);
 /* Drops dead operators, those that no output needs, and unused tensors. */
 int gr_clean(mb *m, gr_graph *g);
 
-/* Makes tensor names differ, by a number behind the later ones. */
-int gr_unique_names(mb *m, gr_graph *g);
+/* Makes all names printable, and those of tensors differ by a number behind the later ones. */
+int gr_tidy_names(mb *m, gr_graph *g);
 
 const char *gr_type_name(uint32_t type);
 const char *gr_act_name(uint32_t act);

@@ -15,7 +15,7 @@ struct mb_block {
 };
 
 void mb_init(mb *m, FILE *notes) {
-    *m = (mb){.notes = notes};
+    *m = (mb){.notes = notes, .limit = MB_MEMORY_LIMIT};
 }
 
 void mb_done(mb *m) {
@@ -43,13 +43,13 @@ static struct mb_block *add_block(mb *m, size_t size) {
 
 void *mb_alloc(mb *m, size_t n, size_t size) {
     size_t want;
-    if (!mb_mul(n, size, &want) || want > MB_MEMORY_LIMIT - ALIGN) {
+    if (!mb_mul(n, size, &want) || want > m->limit - ALIGN) {
         mb_fail(m, "a size in the file is impossibly large");
         return NULL;
     }
     want = (want + ALIGN - 1) / ALIGN * ALIGN;
-    if (want > MB_MEMORY_LIMIT - m->total) {
-        mb_fail(m, "the file needs more than %zu MiB of memory", MB_MEMORY_LIMIT >> 20);
+    if (want > m->limit - m->total) {
+        mb_fail(m, "the file needs more than %zu MiB of memory", m->limit >> 20);
         return NULL;
     }
     struct mb_block *b = m->blocks;
@@ -90,6 +90,41 @@ const char *mb_text(mb *m, const char *format, ...) {
     vsnprintf(line, sizeof(line), format, ap);
     va_end(ap);
     return mb_copy(m, line);
+}
+
+/* Bytes of the character at s, 0 when it is none or a control character. Overlong forms pass:
+ * nothing depends on them. */
+static int character(const unsigned char *s) {
+    if (*s < 0x80)
+        return *s >= 0x20 && *s != 0x7f;
+    int more = *s >= 0xc2 && *s < 0xe0 ? 1 : *s >= 0xe0 && *s < 0xf0 ? 2 : *s < 0xf5 ? 3 : 0;
+    if (*s < 0xc2)
+        return 0;
+    for (int k = 1; k <= more; k++)
+        if ((s[k] & 0xc0) != 0x80)
+            return 0;
+    return more ? more + 1 : 0;
+}
+
+const char *mb_printable(mb *m, const char *text) {
+    const unsigned char *s = (const unsigned char *)text;
+    while (*s && character(s))
+        s += character(s);
+    if (!*s)
+        return text;
+    size_t n = strlen(text) + 1;
+    char *p = mb_alloc(m, n, 1), *to = p;
+    if (!p)
+        return NULL;
+    for (s = (const unsigned char *)text; *s;) {
+        int length = character(s);
+        if (!length)
+            *to++ = '?';
+        for (int k = 0; k < length; k++)
+            *to++ = (char)s[k];
+        s += length ? length : 1;
+    }
+    return p;
 }
 
 static void make_printable(char *s) {

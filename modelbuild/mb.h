@@ -8,13 +8,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A file that asks for more memory than this while it is read is refused. */
-#define MB_MEMORY_LIMIT ((size_t)2 << 30)
+#define MB_MEMORY_LIMIT ((size_t)2 << 30)   /* bytes; a file that needs more is refused */
 #define MB_FILE_LIMIT   ((size_t)512 << 20) /* bytes of an ONNX file */
 
 typedef struct mb {
     struct mb_block *blocks;
     size_t total;    /* bytes handed out */
+    size_t limit;    /* of total; MB_MEMORY_LIMIT after mb_init */
     char error[320]; /* one line without its end; "" = none */
     FILE *notes;     /* remarks for people, one a line; NULL = none */
     bool verbose;
@@ -28,6 +28,10 @@ void mb_done(mb *m); /* frees everything that mb_alloc gave out */
 void *mb_alloc(mb *m, size_t n, size_t size);
 const char *mb_copy(mb *m, const char *text);
 const char *mb_text(mb *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* text itself when it is UTF-8 without control characters, as the engine wants the names in a model
+ * to be; else a copy with '?' for each byte that may not be there. NULL with the error set. */
+const char *mb_printable(mb *m, const char *text);
 
 /* Keeps the first error, makes control characters harmless, returns -1. */
 int mb_fail(mb *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
