@@ -11,6 +11,7 @@
 
 typedef struct {
     labels *out;
+    const char *path;
     int id, in_track;
     ev_class class;
     int have_last, last_outside;
@@ -64,7 +65,8 @@ static int add_box(reader *r, const XML_Char **a) {
     int outside = !strcmp(attribute(a, "outside"), "1");
     if (!(frame >= 0 && frame < LABELS_MAX_FRAMES) || !isfinite(face.box.x + face.box.y) ||
         !isfinite(face.box.w + face.box.h) || (r->have_last && (long)frame <= r->last_frame))
-        return evio_say("a box without a sensible frame or corners");
+        return evio_say("%s: a box of track %d without a sensible frame or corners", r->path,
+                        r->id);
     if (between(r, &face, (long)frame) || (!outside && put(r, (long)frame, &face)))
         return -1;
     r->have_last = 1;
@@ -112,7 +114,7 @@ static void XMLCALL text_in(void *user, const XML_Char *s, int n) {
 }
 
 int labels_read_cvat(labels *out, const char *path, const char *text, size_t size) {
-    reader r = {.out = out};
+    reader r = {.out = out, .path = path};
     if (size > 1u << 30)
         return evio_say("%s: too large", path);
     XML_Parser parser = XML_ParserCreate(NULL);
@@ -122,11 +124,11 @@ int labels_read_cvat(labels *out, const char *path, const char *text, size_t siz
     XML_SetElementHandler(parser, start, end);
     XML_SetCharacterDataHandler(parser, text_in);
     int rc = 0;
-    if (XML_Parse(parser, text, (int)size, 1) != XML_STATUS_OK)
+    if (XML_Parse(parser, text, (int)size, 1) != XML_STATUS_OK && !r.failed)
         rc = evio_say("%s:%lu: %s", path, (unsigned long)XML_GetCurrentLineNumber(parser),
                       XML_ErrorString(XML_GetErrorCode(parser)));
     else if (r.failed)
-        rc = evio_say("%s: not readable as CVAT labels", path);
+        rc = -1; /* said */
     else if (r.n_tracks == 0)
         rc = evio_say("%s: has no tracks (\"CVAT for video\" is needed)", path);
     XML_ParserFree(parser);

@@ -120,6 +120,10 @@ static char *part_name(const char *path) {
     return name;
 }
 
+int evio_is_stdout(const char *path) {
+    return path && !strcmp(path, "-");
+}
+
 FILE *evio_open_out(const char *path) {
     if (!strcmp(path, "-"))
         return stdout;

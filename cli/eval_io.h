@@ -33,6 +33,9 @@ char *evio_read(const char *path, size_t *size);
 FILE *evio_open_out(const char *path);
 int evio_close_out(FILE *file, const char *path);
 
+/** Is this output "-"? Then the figures as text stay away, so that stdout is JSON alone. */
+int evio_is_stdout(const char *path);
+
 /** dir/name, and so on; a new string, NULL without memory. */
 char *evio_join(const char *dir, const char *name);
 

@@ -134,7 +134,8 @@ static int read_json_labels(labels *out, FILE *f, const char *path, const labels
 /* ---------------------------------------------------------------- MOT */
 
 /* frame,id,left,top,width,height[,valid[,class[,visibility]]]; frames from 1. Class 2 and listed
- * ids are interview. valid 0 means: do not count. */
+ * ids are interview. valid 0 means: do not count. 0, -1: not such a line, -2: failed, and said why.
+ */
 static int add_mot_line(labels *out, const char *line, const labels_rules *rules) {
     double v[9] = {0, 0, 0, 0, 0, 0, 1, 1, 1};
     int n = 0;
@@ -149,7 +150,7 @@ static int add_mot_line(labels *out, const char *line, const labels_rules *rules
         return -1;
     size_t frame = (size_t)v[0] - 1;
     if (labels_dense(out, frame + 1))
-        return -1;
+        return -2;
     double hidden = 1 - fmin(1, fmax(0, v[8]));
     ev_truth_face face = {.id = (int)v[1],
                           .class = (int)v[7] == 2 || listed(rules->interview_ids, (long)v[1])
@@ -157,7 +158,7 @@ static int add_mot_line(labels *out, const char *line, const labels_rules *rules
                                        : EV_BACKGROUND,
                           .box = {v[2], v[3], v[4], v[5]},
                           .occluded = v[6] == 0 ? 1 : hidden};
-    return labels_add(&out->frames[frame], &face);
+    return labels_add(&out->frames[frame], &face) ? -2 : 0;
 }
 
 static int read_mot(labels *out, char *text, const char *path, const labels_rules *rules) {
@@ -167,8 +168,11 @@ static int read_mot(labels *out, char *text, const char *path, const labels_rule
         int last = line[n] == 0;
         line[n] = 0;
         number++;
-        if (line[strspn(line, " \t\r")] && line[0] != '#' && add_mot_line(out, line, rules))
-            return evio_say("%s:%zu: expected frame,id,left,top,width,height,...", path, number);
+        int rc = line[strspn(line, " \t\r")] && line[0] != '#' ? add_mot_line(out, line, rules) : 0;
+        if (rc)
+            return rc == -2 ? -1
+                            : evio_say("%s:%zu: expected frame,id,left,top,width,height,...", path,
+                                       number);
         line += last ? n : n + 1;
     }
     return 0;

@@ -286,7 +286,8 @@ static int run(const video_settings *s) {
         rc = measure(f);
     if (rc == 0) {
         r.figures = ev_leak_result(f->leaks);
-        print_figures(s, &r);
+        if (!evio_is_stdout(s->json))
+            print_figures(s, &r);
     }
     if (rc == 0 && s->json)
         rc = write_json(s, &r);

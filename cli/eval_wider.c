@@ -308,7 +308,7 @@ static int run(const settings *s) {
         rc = write_boxes(s->write, &d, &truth);
     if (rc == 0)
         rc = make_figures(f, &d, &truth);
-    if (rc == 0)
+    if (rc == 0 && !evio_is_stdout(s->json))
         print_figures(f, &d, &truth, s);
     if (rc == 0 && s->json)
         rc = write_json(f, &d, &truth, s);
