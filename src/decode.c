@@ -5,30 +5,11 @@
 #include <math.h>
 #include <string.h>
 
-#define LOGIT_LOWEST (-1e4f) /* below, the network is broken, not sure */
 #define LOG_SIZE_MIN (-4.0f) /* log(size / stride) is clamped as in training */
 #define LOG_SIZE_MAX 5.0f
 
-static float sigmoid(float x) {
+float vl_decode_sigmoid(float x) {
     return 1.0f / (1.0f + expf(-x));
-}
-
-/* True when the cell is surely empty; NaN and absurd values are not. */
-static bool empty(float score, float min_logit) {
-    return score < min_logit && score > LOGIT_LOWEST;
-}
-
-static float clamp(float x, float low, float high) {
-    return x < low ? low : x > high ? high : x; /* NaN stays NaN */
-}
-
-static const float *cell(const veil_tensor *t, int32_t y, int32_t x) {
-    return (const float *)t->data + y * t->row_stride + x * t->pixel_stride;
-}
-
-static bool usable(const veil_tensor *t, int32_t min_channels) {
-    return t->data != NULL && t->is_u8 == 0 && t->channels >= min_channels && t->stride > 0 &&
-           t->width > 0 && t->height > 0;
 }
 
 /* ------------------------------------------------------------------ veil: our own */
@@ -43,7 +24,7 @@ static int veil_check(const vl_decode_params *p, const vl_net *net) {
         return VEIL_E_MODEL;
     for (size_t i = 0; i < n; i++) {
         veil_tensor t;
-        if (vl_net_output(net, i, &t) != VEIL_OK || !usable(&t, VEIL_CHANNELS) ||
+        if (vl_net_output(net, i, &t) != VEIL_OK || !vl_decode_usable(&t) ||
             t.channels != VEIL_CHANNELS)
             return VEIL_E_MODEL;
     }
@@ -54,15 +35,15 @@ static int veil_level(const veil_tensor *t, vl_candidates *c) {
     float s = (float)t->stride, min_logit = c->min_logit;
     for (int32_t y = 0; y < t->height; y++) {
         for (int32_t x = 0; x < t->width; x++) {
-            const float *o = cell(t, y, x);
-            if (empty(o[4], min_logit))
+            const float *o = vl_decode_cell(t, y, x);
+            if (vl_decode_empty(o[4], min_logit))
                 continue;
             vl_candidate k = {.cx = ((float)x + 0.5f + o[0]) * s,
                               .cy = ((float)y + 0.5f + o[1]) * s,
-                              .w = s * expf(clamp(o[2], LOG_SIZE_MIN, LOG_SIZE_MAX)),
-                              .h = s * expf(clamp(o[3], LOG_SIZE_MIN, LOG_SIZE_MAX)),
+                              .w = s * expf(vl_decode_clamp(o[2], LOG_SIZE_MIN, LOG_SIZE_MAX)),
+                              .h = s * expf(vl_decode_clamp(o[3], LOG_SIZE_MIN, LOG_SIZE_MAX)),
                               .score = o[4],
-                              .interview = sigmoid(o[5])};
+                              .interview = vl_decode_sigmoid(o[5])};
             if (!vl_candidates_push(c, &k))
                 return VEIL_E_INTERNAL;
         }
@@ -82,21 +63,77 @@ static int veil_decode(const vl_decode_params *p, const vl_net *net, vl_candidat
     return err;
 }
 
-static const vl_decoder decoders[] = {
-    {"veil", veil_check, veil_decode},
+/* ------------------------------------------------------------------ choice */
+
+static const vl_decoder ours = {"veil", veil_check, veil_decode};
+
+static const vl_decoder *const decoders[] = {
+    &ours,
+    &vl_decode_yolov5,
+    &vl_decode_yolov5_face,
+    &vl_decode_yolov8,
+    &vl_decode_scrfd,
+    &vl_decode_yunet,
+    &vl_decode_ultraface,
 };
 
 const vl_decoder *vl_decode_find(const char *name) {
     for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++)
-        if (strcmp(name, decoders[i].name) == 0)
-            return &decoders[i];
+        if (strcmp(name, decoders[i]->name) == 0)
+            return decoders[i];
     return NULL;
 }
 
+/* A number of at most six digits with a fraction; no locale, no exponent, no sign. */
+static bool read_number(const char **text, float *out) {
+    const char *p = *text;
+    float value = 0, part = 1;
+    int digits = 0;
+    for (; *p >= '0' && *p <= '9' && digits < 6; p++, digits++)
+        value = value * 10 + (float)(*p - '0');
+    if (digits > 0 && *p == '.')
+        for (p++; *p >= '0' && *p <= '9'; p++)
+            value += (part *= 0.1f) * (float)(*p - '0');
+    *text = p;
+    *out = value;
+    return digits > 0 && value > 0;
+}
+
+bool vl_decode_anchors_read(vl_decode_params *p, const char *text) {
+    p->n_levels = 0;
+    while (*text != 0) {
+        if (p->n_levels == VL_DECODE_LEVELS)
+            return false;
+        int32_t n = 0, level = p->n_levels++;
+        for (;;) {
+            if (n == VL_DECODE_ANCHORS || !read_number(&text, &p->anchor[level][n][0]) ||
+                *text++ != ',' || !read_number(&text, &p->anchor[level][n][1]))
+                return false;
+            n++;
+            if (*text != ',')
+                break;
+            text++;
+        }
+        p->n_anchors[level] = n;
+        if (*text == ';')
+            text++;
+        else if (*text != 0)
+            return false;
+    }
+    return p->n_levels > 0;
+}
+
 int vl_decode_params_read(vl_decode_params *p, const vl_model *model, const char *decoder) {
-    (void)model;
-    (void)decoder;
     memset(p, 0, sizeof *p);
     p->interview_class = -1;
+    const char *anchors = vl_model_meta(model, "anchors");
+    const char *class_text = vl_model_meta(model, "interview_class");
+    if (strcmp(decoder, "veil") != 0 && anchors != NULL && !vl_decode_anchors_read(p, anchors))
+        return VEIL_E_MODEL;
+    if (class_text != NULL) {
+        if (class_text[0] < '0' || class_text[0] > '9' || class_text[1] != 0)
+            return VEIL_E_MODEL;
+        p->interview_class = class_text[0] - '0';
+    }
     return VEIL_OK;
 }
