@@ -2,6 +2,8 @@
  * enough for stickers of up to twice the face's size; larger pictures should be scaled first. */
 #include "overlay.h"
 
+#include <math.h>
+
 #define SIZE_MAX_PX 4096
 
 bool vl_overlay_usable(const vl_redact_style *s) {
@@ -35,15 +37,30 @@ static int32_t inside(int64_t at, int32_t n) {
     return i < 0 ? 0 : i < n ? (int32_t)i : n - 1;
 }
 
-/* The mean of four pixels weighted by their alpha, times the sum of alphas; returns that sum. */
-static int32_t mean4(const uint8_t *const px[4], int32_t rgb[3]) {
-    int32_t alpha = 0;
-    rgb[0] = rgb[1] = rgb[2] = 0;
+static uint32_t load_rgba(const uint8_t *p) {
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* Sums of the channels of four pixels; when not all are opaque, each pixel counts by its alpha and
+ * the sums are brought back to those of four opaque ones. Returns the sum of alphas. */
+static int32_t sum4(const uint8_t *const px[4], int32_t rgb[3]) {
+    uint32_t even = 0, odd = 0; /* red and blue, green and alpha, 16 bits each */
     for (int i = 0; i < 4; i++) {
-        int32_t a = px[i][3];
-        alpha += a;
-        for (int k = 0; k < 3; k++)
-            rgb[k] += px[i][k] * a;
+        uint32_t v = load_rgba(px[i]);
+        even += v & 0x00ff00ffu;
+        odd += v >> 8 & 0x00ff00ffu;
+    }
+    int32_t alpha = (int32_t)(odd >> 16);
+    rgb[0] = (int32_t)(even & 0xffff);
+    rgb[1] = (int32_t)(odd & 0xffff);
+    rgb[2] = (int32_t)(even >> 16);
+    if (alpha == 4 * 255 || alpha == 0)
+        return alpha;
+    for (int k = 0; k < 3; k++) {
+        int32_t sum = 0;
+        for (int i = 0; i < 4; i++)
+            sum += px[i][k] * px[i][3];
+        rgb[k] = sum * 4 / alpha;
     }
     return alpha;
 }
@@ -54,7 +71,9 @@ static void paint_channel(const vl_overlay *o, const vl_frame_channel *ch, int k
                           uint8_t *alpha) {
     uint8_t *p8 = paint;
     uint16_t *p16 = paint;
-    const float *m = o->native[k];
+    int32_t m[4], top = (int32_t)o->top; /* 18 binary places for the mean of four */
+    for (int i = 0; i < 4; i++)
+        m[i] = (int32_t)lrintf(o->native[k][i] * (i < 3 ? 65536.0f : 262144.0f));
     float w = (float)(1 << ch->x_shift);
     int64_t at = under((float)x + w / 4, o->x, o->scale_x);
     int64_t half = (int64_t)(w / 2 * o->scale_x * 65536.0f);
@@ -65,16 +84,15 @@ static void paint_channel(const vl_overlay *o, const vl_frame_channel *ch, int k
         ptrdiff_t left = (ptrdiff_t)inside(at, o->width) * 4;
         ptrdiff_t right = (ptrdiff_t)inside(at + half, o->width) * 4;
         const uint8_t *const px[4] = {row[0] + left, row[0] + right, row[1] + left, row[1] + right};
-        int32_t a = mean4(px, rgb);
-        float inv = a != 0 ? 1 / (float)a : 0;
-        float v = (m[0] * (float)rgb[0] + m[1] * (float)rgb[1] + m[2] * (float)rgb[2]) * inv;
-        v += m[3] + 0.5f;
-        v = v < 0 ? 0 : v > o->top ? o->top : v;
+        int32_t a = sum4(px, rgb);
+        int32_t v = (m[0] * rgb[0] + m[1] * rgb[1] + m[2] * rgb[2] + m[3] + (1 << 17)) >> 18;
+        v = v < 0 ? 0 : v > top ? top : v;
         if (wide)
             p16[to] = (uint16_t)v;
         else
             p8[to] = (uint8_t)v;
-        alpha[to] = (uint8_t)((alpha[to] * (a / 4) + 127) / 255);
+        if (a != 4 * 255)
+            alpha[to] = (uint8_t)((alpha[to] * (a / 4) + 127) / 255);
     }
 }
 
