@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_MAX ((size_t)1 << 31) /* bytes; a model that needs more is refused */
+#define ARENA_MAX ((size_t)1 << 30) /* bytes; a model that needs more is refused */
 
 static size_t item_size(const vl_view *v) {
     return v->is_u8 ? 1 : sizeof(float);
