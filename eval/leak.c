@@ -9,6 +9,9 @@
 
 enum { CELLS = 24 }; /* sample points across a face */
 
+/* The library's ellipse goes through the corners of the padded box's inner 4/5. */
+#define ELLIPSE_GROW (0.8 * 1.41421356)
+
 /* What is remembered of one labelled person. */
 typedef struct {
     int id;
@@ -63,11 +66,16 @@ int ev_leak_hidden(const ev_leak_rules *rules, const ev_truth_face *face) {
     return face->hidden >= rules->cover;
 }
 
+/* How much wider than the box the mask is. */
+static double growth(const ev_leak_rules *rules) {
+    return (1 + 2 * rules->padding) * (rules->ellipse ? ELLIPSE_GROW : 1);
+}
+
 /* Is the point inside the mask that this track draws? */
 static int inside_mask(const ev_leak_rules *rules, const ev_track_box *t, double x, double y) {
     if (!t->hide || t->box.w <= 0 || t->box.h <= 0)
         return 0;
-    double grow = 1 + 2 * rules->padding;
+    double grow = growth(rules);
     double dx = (x - (t->box.x + t->box.w / 2)) / (t->box.w * grow / 2);
     double dy = (y - (t->box.y + t->box.h / 2)) / (t->box.h * grow / 2);
     return rules->ellipse ? dx * dx + dy * dy <= 1 : fabs(dx) <= 1 && fabs(dy) <= 1;
@@ -110,7 +118,7 @@ void ev_leak_draw(const ev_leak_rules *rules, ev_mask *mask, const ev_track_box 
     double cell_w = width / EV_MASK_COLS, cell_h = height / EV_MASK_ROWS;
     for (size_t i = 0; i < n_tracks && !covered; i++) {
         ev_box b = tracks[i].box;
-        double px = b.w * rules->padding, py = b.h * rules->padding;
+        double out = (growth(rules) - 1) / 2, px = b.w * out, py = b.h * out;
         int c0 = first_cell(b.x - px, cell_w, EV_MASK_COLS);
         int c1 = first_cell(b.x + b.w + px, cell_w, EV_MASK_COLS);
         int r0 = first_cell(b.y - py, cell_h, EV_MASK_ROWS);

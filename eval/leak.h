@@ -37,7 +37,7 @@ typedef struct {
     double max_occluded; /**< faces covered by more than this are not counted, default 0.7 */
     double padding;      /**< added to each side of a result's box, part of it, default 0.20 */
     double big_px;       /**< height of a "big" face, default 24 px */
-    int ellipse;         /**< masks are ellipses in the padded box (1, default) or the box (0) */
+    int ellipse; /**< masks are the library's ellipses (1, default) or the padded boxes (0) */
 } ev_leak_rules;
 
 /** One uninterrupted stretch in which a bystander could be seen. */

@@ -124,8 +124,15 @@ static void cover_by_tracks(void **state) {
     rules.ellipse = 0;
     ev_leak_cover(&rules, f, 1, t, 2, 0);
     near_by(f[0].hidden, 0.5, 1e-9);
-    t[0].box.x = 100;
-    t[0].box.w = 4; /* an ellipse of 5.6 px across a circle of 40 */
+    t[0].box.x = 100; /* the ellipse holds the corners of the unpadded box, and little more */
+    ev_truth_face corner = {1, EV_BACKGROUND, {99, 99, 2, 2}, 0, 0};
+    rules.ellipse = 1;
+    ev_leak_cover(&rules, &corner, 1, t, 1, 0);
+    assert_true(corner.hidden > 0.4);
+    corner.box.x = corner.box.y = 92; /* a corner of the padded box */
+    ev_leak_cover(&rules, &corner, 1, t, 1, 0);
+    near_by(corner.hidden, 0, 0);
+    t[0].box.w = 4; /* an ellipse of 6.3 px across a circle of 40 */
     rules.ellipse = 1;
     ev_leak_cover(&rules, f, 1, t, 2, 0);
     assert_true(f[0].hidden < 0.2);
