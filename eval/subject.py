@@ -51,14 +51,14 @@ def test_pictures(data=DATA, smallest=0.05):
     return out
 
 
-def face_scores(model, rows, long_side=640, threshold=0.05):
+def face_scores(model, rows, long_side=640, threshold=0.05, bf16=False):
     """P(interview), found, is interview, height share, tallest of its picture; one each face."""
     from .detector import detect, resize_long
     score, found, label, height, tallest = [], [], [], [], []
     for path, boxes, lab, short in rows:
         img = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
         padded, s = resize_long(img, long_side)
-        d = detect(model, padded, threshold)
+        d = detect(model, padded, threshold, bf16=bf16)
         b = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1) * s
         for k in range(len(b)):
             o = np.zeros(0)
@@ -77,9 +77,9 @@ def face_scores(model, rows, long_side=640, threshold=0.05):
     return tuple(np.array(x) for x in (score, found, label, height, tallest))
 
 
-def figures(model, data=DATA, long_side=640):
+def figures(model, data=DATA, long_side=640, bf16=False):
     rows = test_pictures(data)
-    score, found, label, height, tallest = face_scores(model, rows, long_side)
+    score, found, label, height, tallest = face_scores(model, rows, long_side, bf16=bf16)
     hidden, t = hidden_at(score, label)
     by_height, th = hidden_at(height, label)
     wrong = (height >= th) != label  # where the height rule errs
@@ -119,11 +119,12 @@ def main():
     ap.add_argument("--data", default=DATA)
     ap.add_argument("--long", type=int, default=640)
     ap.add_argument("--threads", type=int, default=1)
+    ap.add_argument("--bf16", action="store_true", help="faster, about the same figures")
     ap.add_argument("--json", help="write the figures here")
     ap.add_argument("--roc", help="write a ROC curve here (PNG)")
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
-    out, curve = figures(load_model(a.checkpoint)[0], a.data, a.long)
+    out, curve = figures(load_model(a.checkpoint)[0], a.data, a.long, a.bf16)
     print(json.dumps(out, indent=1))
     if a.json:
         Path(a.json).write_text(json.dumps(out, indent=1) + "\n")
