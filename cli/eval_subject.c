@@ -5,8 +5,7 @@
 #include "eval_io.h"
 #include "eval_net.h"
 #include "plot.h"
-#include "recall.h"
-#include "roc.h"
+#include "subject.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -21,35 +20,10 @@ typedef struct {
     evnet_size size;
 } settings;
 
-/* One labelled face and what was said about it. */
 typedef struct {
-    int interview;
-    double side;    /* height as a part of the picture's short side */
-    double network; /* P(interview), NaN = not found */
-    int largest;    /* 1: no face of the picture has a larger area */
-} judged;
-
-typedef struct {
-    judged *faces;
+    ev_subject_face *faces;
     size_t n, cap, n_pictures;
 } table;
-
-/* One way of telling, on the faces that count. */
-typedef struct {
-    ev_roc roc;
-    ev_roc_point at;
-    double accuracy;
-} rule;
-
-typedef struct {
-    rule network, height;
-    rule network_all, height_all; /* over all faces; those not found count as left visible */
-    size_t n_interview, n_background, missed_interview, missed_background;
-    double largest_kept, largest_hidden;
-    size_t height_wrong, network_right_there, largest_wrong, network_right_there_too;
-    size_t network_wrong, height_right_there;
-    double accuracy_half; /* network at P >= 0.5 */
-} figures;
 
 static double member(const json_t *face, size_t i) {
     return json_number_value(json_array_get(json_object_get(face, "box"), i));
@@ -74,8 +48,8 @@ static int add_faces(table *t, const json_t *picture, const veil_detection *foun
         if (!class || json_is_true(json_object_get(face, "ignore")))
             continue;
         ev_box b = face_box(face);
-        judged j = {!strcmp(class, "interview"), b.h / fmin(width, height), NAN,
-                    b.w * b.h >= largest};
+        ev_subject_face j = {!strcmp(class, "interview"), b.h / fmin(width, height), NAN,
+                             b.w * b.h >= largest};
         double best = 0.5;
         for (size_t d = 0; d < n_found; d++) {
             ev_box f = {(double)found[d].x, (double)found[d].y, (double)found[d].w,
@@ -146,80 +120,7 @@ static int fill_table(table *t, const settings *s) {
     return rc;
 }
 
-static int make_rule(rule *r, const ev_judged *faces, size_t n, double kept) {
-    if (ev_roc_make(&r->roc, faces, n))
-        return -1;
-    r->at = ev_roc_keeping(&r->roc, kept);
-    r->accuracy = ev_roc_accuracy(faces, n, r->at.threshold);
-    return 0;
-}
-
-/* Where one rule is wrong, is the other right? */
-static void compare(figures *f, const ev_judged *net, const ev_judged *height,
-                    const unsigned char *largest, size_t n) {
-    size_t kept = 0, hidden = 0;
-    for (size_t i = 0; i < n; i++) {
-        int interview = net[i].interview;
-        int net_right = (net[i].score >= f->network.at.threshold) == interview;
-        int height_right = (height[i].score >= f->height.at.threshold) == interview;
-        int largest_right = largest[i] == interview;
-        f->height_wrong += !height_right;
-        f->network_right_there += !height_right && net_right;
-        f->network_wrong += !net_right;
-        f->height_right_there += !net_right && height_right;
-        f->largest_wrong += !largest_right;
-        f->network_right_there_too += !largest_right && net_right;
-        kept += interview && largest[i];
-        hidden += !interview && !largest[i];
-    }
-    f->largest_kept = (double)kept / (double)f->network.roc.n_interview;
-    f->largest_hidden = (double)hidden / (double)f->network.roc.n_background;
-}
-
-/* Figures over faces of at least min_side, those that the network found. */
-static int make_figures(figures *f, const table *t, double min_side, double kept) {
-    ev_judged *net = ev_box_array(NULL, t->n, sizeof *net);
-    ev_judged *height = ev_box_array(NULL, t->n, sizeof *height);
-    ev_judged *net_all = ev_box_array(NULL, t->n, sizeof *net_all);
-    ev_judged *height_all = ev_box_array(NULL, t->n, sizeof *height_all);
-    unsigned char *largest = calloc(t->n, 1);
-    size_t n = 0, n_all = 0;
-    int rc = net && height && net_all && height_all && largest ? 0 : evio_say("out of memory");
-    *f = (figures){0};
-    for (size_t i = 0; rc == 0 && i < t->n; i++) {
-        const judged *j = &t->faces[i];
-        if (j->side < min_side)
-            continue;
-        f->n_interview += j->interview != 0;
-        f->n_background += j->interview == 0;
-        f->missed_interview += j->interview && isnan(j->network);
-        f->missed_background += !j->interview && isnan(j->network);
-        height_all[n_all] = (ev_judged){j->side, j->interview};
-        net_all[n_all++] = (ev_judged){isnan(j->network) ? INFINITY : j->network, j->interview};
-        if (isnan(j->network))
-            continue;
-        net[n] = (ev_judged){j->network, j->interview};
-        height[n] = (ev_judged){j->side, j->interview};
-        largest[n++] = j->largest != 0;
-    }
-    if (rc == 0 &&
-        (make_rule(&f->network, net, n, kept) || make_rule(&f->height, height, n, kept) ||
-         make_rule(&f->network_all, net_all, n_all, kept) ||
-         make_rule(&f->height_all, height_all, n_all, kept)))
-        rc = evio_say("both classes are needed among the faces that count");
-    if (rc == 0) {
-        f->accuracy_half = ev_roc_accuracy(net, n, 0.5);
-        compare(f, net, height, largest, n);
-    }
-    free(net);
-    free(height);
-    free(net_all);
-    free(height_all);
-    free(largest);
-    return rc;
-}
-
-static void print_rule(const char *name, const rule *r) {
+static void print_rule(const char *name, const ev_subject_rule *r) {
     printf("  %-22s hides %5.1f %% of background at %5.1f %% of interview kept (threshold %.3f), "
            "AUC %.3f, accuracy %.1f %%\n",
            name, 100 * r->at.hidden, 100 * r->at.kept, r->at.threshold, r->roc.auc,
@@ -230,7 +131,7 @@ static double percent(size_t part, size_t whole) {
     return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
-static void print_figures(const char *title, const figures *f) {
+static void print_figures(const char *title, const ev_subject *f) {
     printf("%s: %zu interview, %zu background; not found by the network %zu and %zu\n", title,
            f->n_interview, f->n_background, f->missed_interview, f->missed_background);
     puts("  faces the network found:");
@@ -251,13 +152,13 @@ static void print_figures(const char *title, const figures *f) {
     print_rule("face height", &f->height_all);
 }
 
-static json_t *rule_json(const rule *r) {
+static json_t *rule_json(const ev_subject_rule *r) {
     return json_pack("{s:f, s:f, s:f, s:f, s:f}", "background_hidden", r->at.hidden,
                      "interview_kept", r->at.kept, "threshold", r->at.threshold, "auc", r->roc.auc,
                      "accuracy", r->accuracy);
 }
 
-static json_t *figures_json(const figures *f) {
+static json_t *figures_json(const ev_subject *f) {
     json_t *o = json_pack(
         "{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "interview",
         (json_int_t)f->n_interview, "background", (json_int_t)f->n_background, "missed_interview",
@@ -273,7 +174,8 @@ static json_t *figures_json(const figures *f) {
     return o;
 }
 
-static int write_json(const settings *s, const table *t, const figures *big, const figures *all) {
+static int write_json(const settings *s, const table *t, const ev_subject *big,
+                      const ev_subject *all) {
     json_t *root = json_pack("{s:I, s:s, s:f, s:o, s:o}", "pictures", (json_int_t)t->n_pictures,
                              "input", s->size_text, "min_side", s->min_side, "faces_from_min_side",
                              figures_json(big), "all_faces", figures_json(all));
@@ -287,7 +189,7 @@ static int write_json(const settings *s, const table *t, const figures *big, con
     return rc;
 }
 
-static int draw(ev_plot *plot, const rule *r, uint32_t colour, const char *name) {
+static int draw(ev_plot *plot, const ev_subject_rule *r, uint32_t colour, const char *name) {
     double *x = ev_box_array(NULL, r->roc.n, sizeof *x),
            *y = ev_box_array(NULL, r->roc.n, sizeof *y);
     if (x && y) {
@@ -305,7 +207,7 @@ static int draw(ev_plot *plot, const rule *r, uint32_t colour, const char *name)
     return rc;
 }
 
-static int write_plot(const settings *s, const figures *f) {
+static int write_plot(const settings *s, const ev_subject *f) {
     const ev_plot_axes axes = {"interview or background",
                                "share of background faces left visible",
                                "share of interview faces kept",
@@ -330,21 +232,21 @@ static int write_plot(const settings *s, const figures *f) {
     return rc;
 }
 
-static void free_rules(figures *f) {
-    ev_roc_free(&f->network.roc);
-    ev_roc_free(&f->height.roc);
-    ev_roc_free(&f->network_all.roc);
-    ev_roc_free(&f->height_all.roc);
+static int figures_of(ev_subject *f, const table *t, double min_side, double kept) {
+    if (ev_subject_make(f, t->faces, t->n, min_side, kept))
+        return evio_say("no memory, or a class has no face of %g of the short side that was found",
+                        min_side);
+    return 0;
 }
 
 static int run(const settings *s) {
     table t = {0};
-    figures big = {0}, all = {0};
+    ev_subject big = {0}, all = {0};
     int rc = fill_table(&t, s);
     if (rc == 0)
-        rc = make_figures(&big, &t, s->min_side, s->kept);
+        rc = figures_of(&big, &t, s->min_side, s->kept);
     if (rc == 0)
-        rc = make_figures(&all, &t, 0, s->kept);
+        rc = figures_of(&all, &t, 0, s->kept);
     if (rc == 0 && !evio_is_stdout(s->json)) {
         printf("interview or background on %zu labelled test pictures, input %s\n", t.n_pictures,
                s->size_text);
@@ -358,8 +260,8 @@ static int run(const settings *s) {
         rc = write_json(s, &t, &big, &all);
     if (rc == 0 && s->plot)
         rc = write_plot(s, &big);
-    free_rules(&big);
-    free_rules(&all);
+    ev_subject_free(&big);
+    ev_subject_free(&all);
     free(t.faces);
     return rc;
 }
