@@ -79,6 +79,25 @@ static void on_log(void *user, int level, const char *text) {
         fprintf(stderr, "veil: %s\n", text);
 }
 
+/* $VEIL_TEST_FAULT is STAGE, or STAGE:N for its N-th call: the tests see to it that such frames
+ * come out covered. It can only make things fail. */
+static int fault(void *user, const char *stage) {
+    session *s = user;
+    if (strlen(stage) != s->fault_length || strncmp(stage, s->fault_stage, s->fault_length) != 0)
+        return 0;
+    return s->fault_at == 0 || ++s->fault_calls == s->fault_at;
+}
+
+static void set_fault(session *s) {
+    const char *text = getenv("VEIL_TEST_FAULT");
+    if (!text || text[0] == '\0')
+        return;
+    s->fault_stage = text;
+    s->fault_length = strcspn(text, ":");
+    s->fault_at = text[s->fault_length] == ':' ? atoi(text + s->fault_length + 1) : 0;
+    s->options.fault = fault;
+}
+
 static void pass_event(void *user, const veil_event *event) {
     const session *s = user;
     s->on_event(s->user, event);
@@ -202,6 +221,7 @@ int session_open(session *s, const cli_options *o, const char *command,
     s->options.on_event = on_event ? pass_event : NULL;
     s->options.log = on_log;
     s->options.user = s;
+    set_fault(s);
     const char *path = session_model_path(o);
     if (path) {
         s->model = session_read_file(path, &s->options.model_size, command);

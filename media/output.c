@@ -196,6 +196,11 @@ static int write_header(media_output *o, const media_output_options *options, co
     if (is_mov && !o->part)
         av_dict_set(&dict, "movflags", "+frag_keyframe+empty_moov+default_base_moof",
                     AV_DICT_APPEND);
+    /* Where a track begins late, MP4 says when in this unit; the usual millisecond is too coarse.
+     */
+    if (is_mov && o->video_base.num == 1 && o->video_base.den > 1000 &&
+        o->video_base.den <= 1000000)
+        av_dict_set_int(&dict, "movie_timescale", o->video_base.den, 0);
     if (is_matroska(f->oformat) && !begins_negative(media_input_context(in)))
         f->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;
     f->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
