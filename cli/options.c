@@ -51,7 +51,7 @@ static const spec table[] = {
     {CLI_RUN, "report", NULL, TEXT, AT(report), 0, 0, "FILE",
      "JSON: counts, and the times at which faces were visible"},
 
-    {RDR, NULL, NULL, FLAG, 0, 0, 0, NULL, "Who stays visible"},
+    {RD, NULL, NULL, FLAG, 0, 0, 0, NULL, "Who stays visible"},
     {RD, "keep", NULL, CHOICE, AT(keep), 0, 0, "auto|none|largest|center|chosen",
      "whose face may be seen: auto = those the recording is about"},
     {RD, "keep-score", NULL, NUMBER, AT(keep_score), 0.01, 1, "0..1",
@@ -61,7 +61,7 @@ static const spec table[] = {
     {RD, "hide-zone", NULL, LIST, AT(hide_zones), 0, 0, "X,Y,W,H",
      "this part of the picture is always hidden"},
 
-    {RDR, NULL, NULL, FLAG, 0, 0, 0, NULL, "How faces are hidden"},
+    {RR, NULL, NULL, FLAG, 0, 0, 0, NULL, "How faces are hidden"},
     {RR, "style", NULL, CHOICE, AT(style), 0, 0, "blur|mosaic|solid|image|none",
      "what is drawn over a face; none hides nobody"},
     {RR, "replacewith", NULL, CHOICE, AT(replace_with), 0, 0, "blur|mosaic|solid|img|none",
@@ -105,7 +105,7 @@ static const spec table[] = {
     {RR, "preset", NULL, TEXT, AT(preset), 0, 0, "NAME", "ultrafast ... veryslow"},
     {RR, "tune", NULL, TEXT, AT(tune), 0, 0, "NAME", "film, animation, zerolatency ..."},
     {RR, "g", "gop", INTEGER, AT(gop), 1, 100000, "N", "frames between key frames"},
-    {RR, "pix_fmt", "pix-fmt", TEXT, AT(pixel_format), 0, 0, "NAME",
+    {RR, "pix-fmt", "pix_fmt", TEXT, AT(pixel_format), 0, 0, "NAME",
      "pixel format of the output (the input's)"},
     {RR, "encoder-options", NULL, TEXT, AT(encoder_options), 0, 0, "K=V:K=V",
      "more options of the encoder"},
@@ -347,7 +347,7 @@ static void help_line(const spec *s) {
     const char *first = strlen(s->name) == 1 || strchr(s->name, ':') ? "-" : "--";
     char left[80];
     int n = snprintf(left, sizeof left, "  %s%s", first, s->name);
-    if (s->also)
+    if (s->also && first[1] == '\0') /* of two long names one is enough */
         n += snprintf(left + n, sizeof left - (size_t)n, ", --%s", s->also);
     if (s->argument)
         n += snprintf(left + n, sizeof left - (size_t)n, " %s", s->argument);

@@ -1,6 +1,7 @@
 """Pictures, pipes, folders, progress, reports."""
 import json
 import os
+import re
 import struct
 import subprocess
 import unittest
@@ -224,6 +225,18 @@ class Messages(Case):
             self.assertEqual(one.out, veil(name, "--help").out)
             self.assertLessEqual(max(map(len, one.out.decode().splitlines())), 100)
         self.assertRegex(veil("--version").out.decode(), r"^veil \d+\.\d+\.\d+\n$")
+
+    def test_manual_names_every_option(self):
+        here = os.path.dirname(os.path.abspath(__file__))
+        with open(os.path.join(here, "..", "..", "docs", "veil.1")) as f:
+            manual = f.read().replace("\\-", "-")
+        for command in ("run", "detect", "redact", "doctor"):
+            text = veil("help", command).out.decode()
+            options = [w for l in text.splitlines() if l.startswith("  -")
+                       for w in re.findall(r"(?<![\w-])--?[\w:-]+", l[:28])]
+            self.assertGreater(len(options), 1)
+            for option in options:
+                self.assertIn(option, manual, command)
 
     def test_doctor(self):
         r = veil("doctor")
