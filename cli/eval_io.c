@@ -15,12 +15,16 @@
 #include <time.h>
 
 int evio_say(const char *format, ...) {
+    char line[2048];
     va_list args;
     va_start(args, format);
-    fputs("veil: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    /* Parts of damaged files may be quoted in it; it stays one line. */
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = '?';
+    fprintf(stderr, "veil: %s\n", line);
     return -1;
 }
 
