@@ -91,6 +91,7 @@ typedef struct {
 /* How convolution weights must be packed for a level. */
 typedef struct {
     int32_t lanes, max_blocks; /* outputs of a vector; vectors of a chunk */
+    int32_t whole;             /* every chunk has max_blocks, the last one filled up with zeros */
     int32_t interleaved; /* lane l of block b is channel 4 * blocks * (l / 4) + 4 * b + l % 4 of the
                             chunk; else b * lanes + l */
     int32_t split; /* neighbouring weights may add up to at most 128: larger ones are split over
@@ -111,6 +112,10 @@ typedef struct {
     void (*add_u8)(const vl_addition *a, int32_t y0, int32_t y1);
     void (*add_f32)(const vl_addition *a, int32_t y0, int32_t y1);
 } vl_dsp;
+
+/* The end of a convolution for one output channel in plain C: v has mult and add applied, x points
+ * to the residual's channel or is NULL, out to the output's. */
+void vl_finish_c(const vl_finish *f, float v, const void *x, void *out);
 
 /* Fills the table for the levels (VEIL_CPU_*) given. */
 void vl_dsp_init(vl_dsp *dsp, uint32_t levels);

@@ -201,7 +201,8 @@ static int pack_dense(vl_packed *p, const vl_model *m, const shape *s, const vl_
     bool integer = p->kind == VL_CONV_S8;
     p->lanes = k->lanes;
     int32_t blocks = (s->out_channels + k->lanes - 1) / k->lanes;
-    blocks = k->max_blocks == 2 && blocks % 2 != 0 ? blocks + 1 : blocks; /* 2: always in pairs */
+    if (k->whole)
+        blocks = (blocks + k->max_blocks - 1) / k->max_blocks * k->max_blocks;
     int32_t per_k = integer ? 4 : 1;
     size_t n_k = (size_t)(s->op->kh * s->op->kw * ((s->in_channels + per_k - 1) / per_k));
     n_k *= k->split ? 2 : 1;

@@ -3,8 +3,7 @@
 #include "act.h"
 #include "dsp.h"
 
-/* sum -> stored value of one output channel; x points to the residual's channel or is NULL. */
-static void finish_store(const vl_finish *f, float v, const void *x, void *out) {
+void vl_finish_c(const vl_finish *f, float v, const void *x, void *out) {
     v = vl_act_apply(v, f->act, f->act_a, f->act_b);
     if (!f->out_u8) {
         float r;
@@ -44,7 +43,7 @@ static void conv_pixel_s8(const vl_conv *c, const vl_chunk *k, const uint8_t *in
         }
         float v = fmaf((float)sum, k->mult[o], k->add[o]);
         size_t at = (size_t)(k->first + o) * item;
-        finish_store(&c->finish, v, residual == NULL ? NULL : residual + at, out + at);
+        vl_finish_c(&c->finish, v, residual == NULL ? NULL : residual + at, out + at);
     }
 }
 
@@ -60,8 +59,7 @@ static void conv_pixel_f32(const vl_conv *c, const vl_chunk *k, const uint8_t *i
             w += VL_DSP_BLOCK;
         }
         size_t at = (size_t)(k->first + o) * sizeof(float);
-        finish_store(&c->finish, sum + k->add[o], residual == NULL ? NULL : residual + at,
-                     out + at);
+        vl_finish_c(&c->finish, sum + k->add[o], residual == NULL ? NULL : residual + at, out + at);
     }
 }
 
@@ -106,7 +104,7 @@ static void depthwise_s8_c(const vl_depthwise *d, int32_t y0, int32_t y1) {
                            w[t * padded(d->channels) + c];
                 float v = fmaf((float)sum, d->mult[c], d->add[c]);
                 size_t at = (size_t)c * item;
-                finish_store(&d->finish, v, residual == NULL ? NULL : residual + at, out + at);
+                vl_finish_c(&d->finish, v, residual == NULL ? NULL : residual + at, out + at);
             }
         }
     }
@@ -129,8 +127,8 @@ static void depthwise_f32_c(const vl_depthwise *d, int32_t y0, int32_t y1) {
                            sizeof v);
                     sum += v * w[t * padded(d->channels) + c];
                 }
-                finish_store(&d->finish, sum + d->add[c], residual == NULL ? NULL : residual + at,
-                             out + at);
+                vl_finish_c(&d->finish, sum + d->add[c], residual == NULL ? NULL : residual + at,
+                            out + at);
             }
         }
     }

@@ -184,7 +184,8 @@ static void add_f32_avx2(const vl_addition *a, int32_t y0, int32_t y1) {
 void vl_dsp_init_avx2(vl_dsp *dsp) {
     dsp->conv_s8_level = dsp->dw_s8_level = dsp->dw_f32_level = "avx2";
     dsp->pool_level = dsp->add_level = "avx2";
-    dsp->pack_s8 = (vl_packing){.lanes = 8, .max_blocks = 2, .interleaved = 1, .split = 1};
+    dsp->pack_s8 =
+        (vl_packing){.lanes = 8, .max_blocks = 2, .whole = 1, .interleaved = 1, .split = 1};
     dsp->conv_s8 = conv_s8_avx2;
     dsp->depthwise_s8 = depthwise_s8_avx2;
     dsp->depthwise_f32 = depthwise_f32_avx2;

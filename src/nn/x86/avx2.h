@@ -6,7 +6,7 @@
 
 #include "nn/act.h"
 #include "nn/dsp.h"
-#include "nn/x86/tiles.h"
+#include "nn/tiles.h"
 
 #include <immintrin.h>
 

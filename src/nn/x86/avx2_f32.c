@@ -60,6 +60,6 @@ static void conv_f32_avx2(const vl_conv *c, int32_t y0, int32_t y1) {
 
 void vl_dsp_init_avx2_f32(vl_dsp *dsp) {
     dsp->conv_f32_level = "avx2";
-    dsp->pack_f32 = (vl_packing){.lanes = 8, .max_blocks = 2};
+    dsp->pack_f32 = (vl_packing){.lanes = 8, .max_blocks = 2, .whole = 1};
     dsp->conv_f32 = conv_f32_avx2;
 }

@@ -1,7 +1,7 @@
 /* Float convolutions with AVX-512: an implicit GEMM as the integer one of avx512vnni.c, one input
  * channel a step. */
 #include "nn/x86/avx512.h"
-#include "nn/x86/tiles.h"
+#include "nn/tiles.h"
 
 #define MAX_TILE 12 /* pixels */
 

@@ -4,8 +4,8 @@
  *
  * The dot product is inline assembly because gcc 12 spills the accumulators around its intrinsic,
  * which halves the speed. */
+#include "nn/tiles.h"
 #include "nn/x86/avx512.h"
-#include "nn/x86/tiles.h"
 
 #define MAX_TILE 12 /* pixels */
 

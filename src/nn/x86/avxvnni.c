@@ -12,6 +12,6 @@ static void conv_s8_avxvnni(const vl_conv *c, int32_t y0, int32_t y1) {
 
 void vl_dsp_init_avxvnni(vl_dsp *dsp) {
     dsp->conv_s8_level = "avxvnni";
-    dsp->pack_s8 = (vl_packing){.lanes = 8, .max_blocks = 2, .interleaved = 1};
+    dsp->pack_s8 = (vl_packing){.lanes = 8, .max_blocks = 2, .whole = 1, .interleaved = 1};
     dsp->conv_s8 = conv_s8_avxvnni;
 }

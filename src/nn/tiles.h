@@ -1,8 +1,8 @@
 /* How a dense convolution walks over its output: chunks of channels, rows, and tiles of nearly
  * equal width across a row, each computed by a function made for just that many pixels and vectors.
  */
-#ifndef VL_NN_X86_TILES_H
-#define VL_NN_X86_TILES_H
+#ifndef VL_NN_TILES_H
+#define VL_NN_TILES_H
 
 #include "nn/dsp.h"
 

@@ -1,0 +1,111 @@
+/* Dense convolutions for any arm64 processor: float with fused multiply-adds, integer with 8-bit
+ * products. The inputs are made signed (x - 128) so that both factors fit 8 bits; 128 times the sum
+ * of the weights is put back at the end. |x - 128| * |w| is at most 2^14, so a product and the sum
+ * of two fit the pairwise 32-bit addition exactly. */
+#include "nn/arm/neon.h"
+
+#define MAX_TILE 6 /* pixels */
+
+/* ---------------------------------------------------------------- float */
+
+VL_INLINE void tile_f32(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint8_t *out,
+                        const uint8_t *residual, const int pixels) {
+    float32x4_t acc[MAX_TILE][4];
+    const float *w = k->weights;
+    for (int i = 0; i < pixels; i++) {
+        for (int b = 0; b < 4; b++)
+            acc[i][b] = vdupq_n_f32(0.0f);
+    }
+    for (int32_t j = 0; j < k->n_k; j++, w += 16) {
+        const uint8_t *x = in + k->offset[j];
+        float32x4_t wb[4] = {vld1q_f32(w), vld1q_f32(w + 4), vld1q_f32(w + 8), vld1q_f32(w + 12)};
+#pragma GCC unroll 6
+        for (int i = 0; i < pixels; i++) {
+            float32x4_t v = vld1q_dup_f32((const float *)(const void *)(x + i * c->in_pixel));
+#pragma GCC unroll 4
+            for (int b = 0; b < 4; b++)
+                acc[i][b] = vfmaq_f32(acc[i][b], v, wb[b]);
+        }
+    }
+    size_t at = (size_t)k->first * sizeof(float);
+    for (int i = 0; i < pixels; i++) {
+        float plain[16];
+        for (int b = 0; b < 4; b++)
+            vst1q_f32(plain + 4 * b, vaddq_f32(acc[i][b], vld1q_f32(k->add + 4 * b)));
+        vl_finish_neon(&c->finish, plain, out + at + i * c->out_pixel,
+                       residual == NULL ? NULL : residual + at + i * c->finish.res_pixel, k->n);
+    }
+}
+
+/* ---------------------------------------------------------------- integer */
+
+/* Per pair of channels: two sums each, added up at the end. */
+VL_INLINE void tile_s8(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint8_t *out,
+                       const uint8_t *residual, const int pixels) {
+    int32x4_t acc[2][8];
+    const int8_t *w = k->weights;
+    const int8x8_t ones = vdup_n_s8(-128); /* x = 0 gives the correction: (0 - 128) * w */
+    int32x4_t back[8];
+    for (int b = 0; b < 8; b++) {
+        back[b] = vdupq_n_s32(0);
+        for (int i = 0; i < pixels; i++)
+            acc[i][b] = vdupq_n_s32(0);
+    }
+    for (int32_t j = 0; j < k->n_k; j++, w += 64) {
+        int8x8_t x[2];
+        for (int i = 0; i < pixels; i++) {
+            int32_t four;
+            memcpy(&four, in + k->offset[j] + i * c->in_pixel, sizeof four);
+            x[i] =
+                vreinterpret_s8_u8(veor_u8(vreinterpret_u8_s32(vdup_n_s32(four)), vdup_n_u8(128)));
+        }
+#pragma GCC unroll 8
+        for (int b = 0; b < 8; b++) {
+            int8x8_t wb = vld1_s8(w + 8 * b);
+            back[b] = vpadalq_s16(back[b], vmull_s8(ones, wb));
+            for (int i = 0; i < pixels; i++)
+                acc[i][b] = vpadalq_s16(acc[i][b], vmull_s8(x[i], wb));
+        }
+    }
+    for (int i = 0; i < pixels; i++) {
+        int32x4_t sum[4];
+        for (int b = 0; b < 4; b++)
+            sum[b] = vpaddq_s32(vsubq_s32(acc[i][2 * b], back[2 * b]),
+                                vsubq_s32(acc[i][2 * b + 1], back[2 * b + 1]));
+        vl_finish_sums_neon(c, k, sum, out + i * c->out_pixel,
+                            residual == NULL ? NULL : residual + i * c->finish.res_pixel);
+    }
+}
+
+#define F32(pixels)                                                                                \
+    static void f32_##pixels(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint8_t *out, \
+                             const uint8_t *residual) {                                            \
+        tile_f32(c, k, in, out, residual, pixels);                                                 \
+    }
+#define S8(pixels)                                                                                 \
+    static void s8_##pixels(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint8_t *out,  \
+                            const uint8_t *residual) {                                             \
+        tile_s8(c, k, in, out, residual, pixels);                                                  \
+    }
+F32(1)
+F32(2) F32(3) F32(4) F32(5) F32(6) S8(1) S8(2)
+
+    static const vl_tiles tiles_f32 = {{{0}, {0}, {0}, {f32_1, f32_2, f32_3, f32_4, f32_5, f32_6}},
+                                       {0, 0, 0, 6}};
+static const vl_tiles tiles_s8 = {{{0}, {0}, {0}, {s8_1, s8_2}}, {0, 0, 0, 2}};
+
+static void conv_f32_neon(const vl_conv *c, int32_t y0, int32_t y1) {
+    vl_conv_rows(c, &tiles_f32, y0, y1);
+}
+
+static void conv_s8_neon(const vl_conv *c, int32_t y0, int32_t y1) {
+    vl_conv_rows(c, &tiles_s8, y0, y1);
+}
+
+void vl_dsp_init_neon(vl_dsp *dsp) {
+    const vl_packing sixteen = {.lanes = 4, .max_blocks = 4, .whole = 1};
+    dsp->conv_s8_level = dsp->conv_f32_level = "neon";
+    dsp->pack_s8 = dsp->pack_f32 = sixteen;
+    dsp->conv_s8 = conv_s8_neon;
+    dsp->conv_f32 = conv_f32_neon;
+}
