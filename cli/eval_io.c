@@ -232,6 +232,24 @@ int evio_picture_read(const char *path, evio_picture *out) {
     return rc ? evio_say("%s: %s", path, err.text[0] ? err.text : "out of memory") : 0;
 }
 
+void evio_cut(const evio_picture *p, ev_box b, uint8_t *out, int side) {
+    double span = fmax(64, 3 * fmax(b.w, b.h)), line = span / side * 2;
+    double left = b.x + b.w / 2 - span / 2, top = b.y + b.h / 2 - span / 2;
+    for (int y = 0; y < side; y++)
+        for (int x = 0; x < side; x++) {
+            double sx = left + (x + 0.5) * span / side, sy = top + (y + 0.5) * span / side;
+            uint8_t *q = out + 3 * ((size_t)y * (size_t)side + (size_t)x);
+            int inside = sx >= 0 && sy >= 0 && sx < p->width && sy < p->height;
+            for (size_t c = 0; c < 3; c++)
+                q[c] = inside ? p->rgb[3 * ((size_t)sy * (size_t)p->width + (size_t)sx) + c] : 230;
+            int outer = sx > b.x - line && sx < b.x + b.w + line && sy > b.y - line &&
+                        sy < b.y + b.h + line;
+            int inner = sx > b.x && sx < b.x + b.w && sy > b.y && sy < b.y + b.h;
+            if (outer && !inner)
+                memcpy(q, "\xd7\x26\x3d", 3);
+        }
+}
+
 uint8_t *evio_png(const uint8_t *rgb, int width, int height, size_t *size) {
     png_image image = {.version = PNG_IMAGE_VERSION,
                        .width = (png_uint_32)width,

@@ -3,6 +3,8 @@
 #ifndef CLI_EVAL_IO_H
 #define CLI_EVAL_IO_H
 
+#include "box.h"
+
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,6 +56,10 @@ typedef struct {
 
 /** 0, or -1 after saying why. Free rgb. */
 int evio_picture_read(const char *path, evio_picture *out);
+
+/** A square three times as wide as the box (64 px at least) around it, scaled to side x side px of
+ * 3 bytes, with a red frame around the box; grey where the picture ends. */
+void evio_cut(const evio_picture *picture, ev_box box, uint8_t *out, int side);
 
 /** PNG bytes of RGB pixels; NULL without memory. Free them. */
 uint8_t *evio_png(const uint8_t *rgb, int width, int height, size_t *size);

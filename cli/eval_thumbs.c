@@ -36,30 +36,6 @@ static void blur_face(evio_picture *p, ev_box b) {
                     clamp(y + (r + 1) * h / CELLS, 0, p->height));
 }
 
-/* A square around the face, THUMB px wide, with a frame around the face itself. */
-static void cut(const evio_picture *p, ev_box b, uint8_t *out) {
-    double side = fmax(64, 3 * fmax(b.w, b.h));
-    double left = b.x + b.w / 2 - side / 2, top = b.y + b.h / 2 - side / 2;
-    for (int y = 0; y < THUMB; y++)
-        for (int x = 0; x < THUMB; x++) {
-            double sx = left + (x + 0.5) * side / THUMB, sy = top + (y + 0.5) * side / THUMB;
-            uint8_t *q = out + 3 * (y * THUMB + x);
-            int inside = sx >= 0 && sy >= 0 && sx < p->width && sy < p->height;
-            for (int c = 0; c < 3; c++)
-                q[c] = inside ? p->rgb[3 * ((size_t)sy * (size_t)p->width + (size_t)sx) + (size_t)c]
-                              : 230;
-            double line = side / THUMB * 2;
-            int in = sx > b.x - line && sx < b.x + b.w + line && sy > b.y - line &&
-                     sy < b.y + b.h + line;
-            int core = sx > b.x && sx < b.x + b.w && sy > b.y && sy < b.y + b.h;
-            if (in && !core) {
-                q[0] = 215;
-                q[1] = 38;
-                q[2] = 61;
-            }
-        }
-}
-
 static char *data_url(const uint8_t *rgb) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     static const char head[] = "data:image/png;base64,";
@@ -97,7 +73,7 @@ static int thumbs_of_frame(clip *c, const video_result *r, const label_frame *he
             for (size_t f = 0; f < here->n && !show_faces; f++)
                 blur_face(&p, here->faces[f].box);
         }
-        cut(&p, run->box, small);
+        evio_cut(&p, run->box, small, THUMB);
         thumbs[i] = data_url(small);
     }
     free(p.rgb);

@@ -5,6 +5,7 @@
 #include "eval_boxes.h"
 #include "eval_io.h"
 #include "eval_mat.h"
+#include "eval_misses.h"
 #include "eval_net.h"
 #include "plot.h"
 
@@ -21,7 +22,7 @@ static const double floors[N_FLOORS] = {12, 16, 24, 32};
 static const double rates[N_RATES] = {0.1, 0.5};
 
 typedef struct {
-    const char *data, *model, *json, *plot, *detections, *write, *size_text;
+    const char *data, *model, *json, *plot, *detections, *write, *misses, *size_text;
     double threads, min_score;
     evnet_size size;
 } settings;
@@ -36,6 +37,8 @@ typedef struct {
 } detections;
 
 typedef struct {
+    eval_miss *misses; /* the largest faces not found at the last of the rates */
+    size_t n_misses;
     ev_ap ap[WIDER_SETS];
     ev_recall_point by_bin[N_RATES][N_BINS];
     ev_recall_point by_floor[N_RATES][N_FLOORS];
@@ -181,9 +184,37 @@ static int recall_figures(figures *f, const detections *d, const wider_truth *tr
     return 0;
 }
 
+/* Faces not found at the threshold of the last rate. */
+static int find_misses(figures *f, const detections *d, const wider_truth *truth) {
+    const ev_recall r = {.min_height = bins[0]};
+    double threshold = f->by_bin[N_RATES - 1][0].threshold;
+    size_t cap = 0;
+    for (size_t i = 0; i < truth->n; i++) {
+        const wider_picture *p = &truth->pictures[i];
+        unsigned char *missed = ev_box_array(NULL, p->n_faces, 1);
+        int rc = missed
+                     ? ev_recall_missed(&r, d->found + d->start[i], d->start[i + 1] - d->start[i],
+                                        p->faces, p->n_faces, threshold, missed)
+                     : -1;
+        for (size_t k = 0; k < p->n_faces && rc == 0; k++) {
+            void *grown = f->misses;
+            if (!missed[k])
+                continue;
+            rc = ev_box_grow(&grown, f->n_misses, &cap, sizeof *f->misses);
+            f->misses = grown;
+            if (rc == 0)
+                f->misses[f->n_misses++] = (eval_miss){p->path, p->boxes[k]};
+        }
+        free(missed);
+        if (rc)
+            return evio_say("out of memory");
+    }
+    return 0;
+}
+
 /* Recall is looked up at the detector's own scores, so before they are stretched. */
 static int make_figures(figures *f, detections *d, const wider_truth *truth) {
-    if (recall_figures(f, d, truth))
+    if (recall_figures(f, d, truth) || find_misses(f, d, truth))
         return -1;
     ev_ap_normalise(d->found, d->start[truth->n]);
     for (int s = 0; s < WIDER_SETS; s++) {
@@ -310,10 +341,14 @@ static int run(const settings *s) {
         rc = make_figures(f, &d, &truth);
     if (rc == 0 && !evio_is_stdout(s->json))
         print_figures(f, &d, &truth, s);
+    if (rc == 0 && s->misses)
+        rc = eval_misses_write(s->misses, f->misses, f->n_misses);
     if (rc == 0 && s->json)
         rc = write_json(f, &d, &truth, s);
     if (rc == 0 && s->plot)
         rc = write_plot(f, s);
+    if (f)
+        free(f->misses);
     free(f);
     free(d.found);
     free(d.start);
@@ -331,6 +366,7 @@ int eval_wider(int argc, char **argv) {
         {"min-score", EVIO_NUMBER, &s.min_score, "boxes from this score on (0.02)"},
         {"detections", EVIO_TEXT, &s.detections, "evaluate these boxes instead of a model"},
         {"write-detections", EVIO_TEXT, &s.write, "write the boxes used"},
+        {"misses", EVIO_TEXT, &s.misses, "write a PNG of the 50 largest faces not found"},
         {"json", EVIO_TEXT, &s.json, "write the figures as JSON (- = stdout)"},
         {"plot", EVIO_TEXT, &s.plot, "write precision over recall as PNG"},
     };

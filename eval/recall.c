@@ -103,6 +103,23 @@ ev_recall_point ev_recall_at(ev_recall *r, double false_per_picture, double from
     return out;
 }
 
+int ev_recall_missed(const ev_recall *r, const ev_found *found, size_t n_found,
+                     const ev_face *faces, size_t n_faces, double threshold,
+                     unsigned char *missed) {
+    unsigned char *taken = calloc(n_faces ? n_faces : 1, 1);
+    if (!taken)
+        return -1;
+    for (size_t i = 0; i < n_found && found[i].score >= threshold; i++) {
+        size_t f = free_face(r, found[i].box, faces, taken, n_faces);
+        if (f < n_faces)
+            taken[f] = 1;
+    }
+    for (size_t i = 0; i < n_faces; i++)
+        missed[i] = counts(r, &faces[i]) && !taken[i];
+    free(taken);
+    return 0;
+}
+
 void ev_recall_free(ev_recall *r) {
     free(r->hits);
     free(r->heights);

@@ -40,6 +40,11 @@ int ev_recall_add(ev_recall *r, const ev_found *found, size_t n_found, const ev_
  * and the faces of from <= height < to px found there. */
 ev_recall_point ev_recall_at(ev_recall *r, double false_per_picture, double from, double to);
 
+/** Marks the faces that count and that no box with a score of threshold or more finds. found best
+ * first. 0 or -1 (no memory). */
+int ev_recall_missed(const ev_recall *r, const ev_found *found, size_t n_found,
+                     const ev_face *faces, size_t n_faces, double threshold, unsigned char *missed);
+
 void ev_recall_free(ev_recall *r);
 
 #endif

@@ -4,7 +4,7 @@ import json
 import os
 import unittest
 
-from support import Case, ffmpeg, veil
+from support import Case, ffmpeg, raw_frame, stream, veil
 
 # Ten frames of 40 ms: speaker 1, bystanders 2 and 3. Bystander 2 is lost in frames 3 and 4; the
 # speaker is hidden by mistake in frame 8.
@@ -190,9 +190,11 @@ class Wider(Case):
         with open(self.path("boxes.txt"), "w") as f:
             f.write(text)
         r = self.good(veil("eval", "wider", "--data", self.dir, "--detections",
-                           self.path("boxes.txt"), "--json", "-", "--plot", self.path("p.png")))
-        with open(self.path("p.png"), "rb") as f:
-            self.assertEqual(f.read(8), b"\x89PNG\r\n\x1a\n")
+                           self.path("boxes.txt"), "--json", "-", "--plot", self.path("p.png"),
+                           "--misses", self.path("m.png")))
+        for name, size in (("p.png", (900, 700)), ("m.png", (1280, 710))):
+            seen = stream(self.path(name))
+            self.assertEqual((seen["width"], seen["height"]), size)
         return json.loads(r.out)
 
     def test_ap(self):
@@ -207,10 +209,14 @@ class Wider(Case):
         self.assertEqual(f["ap"], {"easy": 1, "medium": 1, "hard": 1})
         heights = [(b["faces"], b["found"]) for b in f["recall_by_height"][1]]
         self.assertEqual(heights, [(1, 1), (0, 0), (0, 0), (2, 2), (2, 2)])
+        self.assertEqual(set(raw_frame(self.path("m.png"))), {255})  # nothing missed: an empty sheet
         # Without the second picture, whose faces still count: easy 1 of 2, medium 2 of 4, hard 3 of 5.
         f = self.run_wider(perfect[:perfect.index("1--B")])
         for name, want in (("easy", 1 / 2), ("medium", 2 / 4), ("hard", 3 / 5)):
             self.assertAlmostEqual(f["ap"][name], want, 5)
+        row = raw_frame(self.path("m.png"))[64 * 1280:65 * 1280]  # two faces missed: two cells
+        self.assertNotIn(255, row[:256])
+        self.assertEqual(set(row[256:]), {255})
         self.refused(veil("eval", "wider", "--data", self.dir, "--detections",
                           self.path("eval/wider_face_val.mat")), "wider_face_val.mat", status=1)
 

@@ -189,6 +189,22 @@ static void equals_cannot_be_parted(void **state) {
     ev_recall_free(&r);
 }
 
+static void missed_faces_are_marked(void **state) {
+    (void)state;
+    const ev_recall r = {.min_height = 8};
+    const ev_face faces[4] = {{{0, 0, 10, 10}, 0},
+                              {{50, 0, 30, 30}, 0},
+                              {{100, 0, 5, 5}, 0},    /* too small */
+                              {{200, 0, 50, 50}, 1}}; /* invalid */
+    const ev_found found[3] = {
+        {{50, 0, 30, 30}, 0.9}, {{51, 0, 30, 30}, 0.8}, {{0, 0, 10, 10}, 0.3}};
+    unsigned char missed[4];
+    assert_int_equal(ev_recall_missed(&r, found, 3, faces, 4, 0.5, missed), 0);
+    assert_true(missed[0] && !missed[1] && !missed[2] && !missed[3]);
+    assert_int_equal(ev_recall_missed(&r, found, 3, faces, 4, 0.3, missed), 0);
+    assert_true(!missed[0] && !missed[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(perfect_boxes_give_one),
@@ -202,6 +218,7 @@ int main(void) {
         cmocka_unit_test(thresholds_step_by_a_thousandth),
         cmocka_unit_test(recall_by_height_and_false_positives),
         cmocka_unit_test(equals_cannot_be_parted),
+        cmocka_unit_test(missed_faces_are_marked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
