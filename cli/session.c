@@ -28,9 +28,13 @@ void session_catch_signals(void) {
     struct sigaction stop = {.sa_handler = on_stop_signal}; /* no SA_RESTART: reads shall end */
     struct sigaction wake = {.sa_handler = on_wake_signal};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGHUP, &stop, NULL);
+    static const int stopping[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof stopping / sizeof stopping[0]; i++) {
+        struct sigaction before;
+        /* nohup and shells' background jobs have some of them ignored, and mean it. */
+        if (sigaction(stopping[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(stopping[i], &stop, NULL);
+    }
     sigaction(SIGUSR1, &wake, NULL);
     sigaction(SIGPIPE, &ignore, NULL); /* write errors are reported as errors */
     sigaction(SIGXFSZ, &ignore, NULL);
