@@ -55,7 +55,12 @@ typedef struct {
 } vl_conv;
 
 /* Depthwise: weights [kh*kw][C padded to 16], int8 or float; mult and add as in vl_chunk, in plain
- * order. in is the first tap of output (0,0). */
+ * order. in is the first tap of output (0,0).
+ *
+ * Integer weights of levels with depthwise_four: [64 channels][four taps][quarter][16 lanes][tap],
+ * lane l of quarter q being channel 16 * (l / 4) + 4 * q + l % 4, and mult and add in that order.
+ * When C divides 64, the channels repeat to fill 64, so that neighbouring pixels may be taken
+ * together. */
 typedef struct {
     const uint8_t *in;
     ptrdiff_t in_row, in_pixel;   /* bytes from an output row or pixel to the next */
@@ -103,6 +108,7 @@ typedef struct {
     const char *conv_s8_level, *conv_f32_level, *dw_s8_level, *dw_f32_level, *pool_level,
         *add_level; /* names for the profile */
     vl_packing pack_s8, pack_f32;
+    int32_t depthwise_four; /* see vl_depthwise */
     void (*conv_s8)(const vl_conv *c, int32_t y0, int32_t y1);
     void (*conv_f32)(const vl_conv *c, int32_t y0, int32_t y1);
     void (*depthwise_s8)(const vl_depthwise *d, int32_t y0, int32_t y1);
@@ -127,6 +133,7 @@ void vl_dsp_init_avx2_f32(vl_dsp *dsp); /* called by the former */
 void vl_dsp_init_avxvnni(vl_dsp *dsp);
 void vl_dsp_init_avx512(vl_dsp *dsp);
 void vl_dsp_init_avx512vnni(vl_dsp *dsp);
+void vl_dsp_init_avx512vnni_dw(vl_dsp *dsp); /* called by the former */
 void vl_dsp_init_neon(vl_dsp *dsp);
 void vl_dsp_init_dotprod(vl_dsp *dsp);
 

@@ -268,6 +268,42 @@ static int pack_depthwise(vl_packed *p, const vl_model *m, const shape *s) {
     return pack_finish(s, m, p, &plain, c, p->floats, p->floats + width) ? VEIL_OK : VEIL_E_MODEL;
 }
 
+/* The layout of depthwise_four (dsp.h). */
+static int pack_depthwise_four(vl_packed *p, const vl_model *m, const shape *s) {
+    const vl_value *in = &m->values[s->op->in[0]], *out = &m->values[s->op->out];
+    const int32_t wide = 64, channels = s->out_channels, taps = s->op->kh * s->op->kw;
+    const int32_t filled = wide % channels == 0 ? wide : channels; /* with repeats */
+    const int32_t chunks = (filled + wide - 1) / wide, fours = (taps + 3) / 4;
+    const vl_packing order = {.lanes = 16, .max_blocks = 4, .interleaved = 1};
+    p->chunk = vl_mem_alloc(1, sizeof *p->chunk);
+    p->weights = vl_mem_alloc((size_t)(chunks * fours), (size_t)(4 * wide));
+    p->floats = vl_mem_alloc((size_t)(chunks * wide), 2 * sizeof(float));
+    if (p->chunk == NULL || p->weights == NULL || p->floats == NULL)
+        return VEIL_E_NOMEM;
+    float *mult = p->floats, *add = mult + chunks * wide;
+    int8_t *w = p->weights;
+    for (int32_t i = 0; i < chunks * wide; i++) {
+        int32_t c = i / wide * wide + lane_channel(&order, 4, i % wide / 16, i % 16);
+        if (c >= filled)
+            continue;
+        c %= channels;
+        for (int32_t t = 0; t < taps; t++) {
+            int32_t at = ((i / wide * fours + t / 4) * wide + i % wide) * 4 + t % 4;
+            w[at] = (int8_t)weight_at(s, c, t / s->op->kw, t % s->op->kw, c);
+        }
+        bool own_units = p->finish.out_u8 && p->finish.act == VL_FMT_ACT_NONE;
+        float bound = requant(s, in, out, own_units, c, &mult[i], &add[i]);
+        if (!(bound < FLOAT_BOUND))
+            return VEIL_E_MODEL;
+        if (bound > QUICK_BOUND)
+            p->finish.quick = 0;
+    }
+    p->n_chunks = 1;
+    p->chunk[0].chunk = (vl_chunk){.n = channels, .weights = p->weights, .mult = mult, .add = add};
+    p->bytes = (size_t)(chunks * wide) * ((size_t)fours * 4 + 2 * sizeof(float));
+    return VEIL_OK;
+}
+
 int vl_pack_conv(vl_packed *p, const vl_model *m, const vl_op *op, const vl_dsp *dsp) {
     const vl_value *in = &m->values[op->in[0]], *out = &m->values[op->out];
     shape s = {.op = op, .in_channels = in->channels, .out_channels = out->channels};
@@ -278,6 +314,8 @@ int vl_pack_conv(vl_packed *p, const vl_model *m, const vl_op *op, const vl_dsp 
     p->kind = depthwise ? (integer ? VL_DEPTHWISE_S8 : VL_DEPTHWISE_F32)
                         : (integer ? VL_CONV_S8 : VL_CONV_F32);
     p->finish = finish_of(op, out, integer);
+    if (p->kind == VL_DEPTHWISE_S8 && dsp->depthwise_four)
+        return pack_depthwise_four(p, m, &s);
     if (depthwise)
         return pack_depthwise(p, m, &s);
     return pack_dense(p, m, &s, integer ? &dsp->pack_s8 : &dsp->pack_f32);

@@ -1,16 +1,10 @@
 /* Dense integer convolutions with AVX-512 VNNI: one implicit GEMM for every kernel size and stride.
  * A tile is up to 12 pixels of a row by up to 64 output channels; its sums stay in registers, and
- * each step multiplies four input bytes of every pixel with four weights of every channel.
- *
- * The dot product is inline assembly because gcc 12 spills the accumulators around its intrinsic,
- * which halves the speed. */
+ * each step multiplies four input bytes of every pixel with four weights of every channel. */
+#include "nn/x86/avx512vnni.h"
 #include "nn/tiles.h"
-#include "nn/x86/avx512.h"
 
 #define MAX_TILE 12 /* pixels */
-
-/* acc += dot of four unsigned bytes (x) and four signed bytes (w), per 32-bit lane, exact */
-#define DOT(acc, x, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w))
 
 /* Sums of a tile that needs more than a clamp. The lanes go back to plain order first. */
 static void finish_general(const vl_conv *c, const vl_chunk *k, const __m512i *acc, uint8_t *out,
@@ -34,33 +28,6 @@ static void finish_general(const vl_conv *c, const vl_chunk *k, const __m512i *a
         if (residual != NULL)
             residual += c->finish.res_pixel;
     }
-}
-
-/* Four vectors of 32-bit values to bytes, saturated; within each 128-bit lane a, b, c, d follow
- * each other. That is the order the weights were interleaved for. */
-VL_INLINE __m512i to_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
-    return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-}
-
-VL_INLINE void store_16(uint8_t *out, __m128i v, int32_t n) {
-    if (n >= 16)
-        _mm_storeu_si128((__m128i *)(void *)out, v);
-    else
-        _mm_mask_storeu_epi8(out, (__mmask16)((1u << n) - 1), v);
-}
-
-VL_INLINE void store_32(uint8_t *out, __m256i v, int32_t n) {
-    if (n >= 32)
-        _mm256_storeu_si256((__m256i *)(void *)out, v);
-    else
-        _mm256_mask_storeu_epi8(out, (__mmask32)((1u << n) - 1), v);
-}
-
-VL_INLINE void store_64(uint8_t *out, __m512i v, int32_t n) {
-    if (n >= 64)
-        _mm512_storeu_si512(out, v);
-    else
-        _mm512_mask_storeu_epi8(out, (__mmask64)((1ull << n) - 1), v);
 }
 
 /* Constants of a chunk and of the finish. */
@@ -308,4 +275,5 @@ void vl_dsp_init_avx512vnni(vl_dsp *dsp) {
     dsp->conv_s8_level = "avx512vnni";
     dsp->pack_s8 = (vl_packing){.lanes = 16, .max_blocks = 4, .interleaved = 1};
     dsp->conv_s8 = conv_s8_avx512vnni;
+    vl_dsp_init_avx512vnni_dw(dsp);
 }

@@ -1,0 +1,40 @@
+/* What the AVX-512 VNNI kernels share: the dot product and the way from 32-bit values to bytes.
+ *
+ * The dot product is inline assembly because gcc 12 spills the accumulators around its intrinsic,
+ * which halves the speed. */
+#ifndef VL_NN_X86_AVX512VNNI_H
+#define VL_NN_X86_AVX512VNNI_H
+
+#include "nn/x86/avx512.h"
+
+/* acc += dot of four unsigned bytes (x) and four signed bytes (w), per 32-bit lane, exact */
+#define DOT(acc, x, w) __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w))
+
+/* Four vectors of 32-bit values to bytes, saturated; within each 128-bit lane a, b, c, d follow
+ * each other. That is the order the weights were interleaved for. */
+VL_INLINE __m512i to_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
+    return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+}
+
+VL_INLINE void store_16(uint8_t *out, __m128i v, int32_t n) {
+    if (n >= 16)
+        _mm_storeu_si128((__m128i *)(void *)out, v);
+    else
+        _mm_mask_storeu_epi8(out, (__mmask16)((1u << n) - 1), v);
+}
+
+VL_INLINE void store_32(uint8_t *out, __m256i v, int32_t n) {
+    if (n >= 32)
+        _mm256_storeu_si256((__m256i *)(void *)out, v);
+    else
+        _mm256_mask_storeu_epi8(out, (__mmask32)((1u << n) - 1), v);
+}
+
+VL_INLINE void store_64(uint8_t *out, __m512i v, int32_t n) {
+    if (n >= 64)
+        _mm512_storeu_si512(out, v);
+    else
+        _mm512_mask_storeu_epi8(out, (__mmask64)((1ull << n) - 1), v);
+}
+
+#endif
