@@ -5,13 +5,16 @@
 
 #include <math.h>
 
-#define MS              1000000
-#define PRIOR           (-1.735f) /* log odds of P = 0.15 */
-#define LOWEST          (-5.0f)
-#define HIGHEST         2.5f       /* so that contrary votes hide within a quarter of a second */
-#define VOTE_MAX        3.0f       /* P = 0.95 */
-#define RATE            4.5f       /* a second */
-#define FORGET_S        8.0f       /* towards the prior */
+#define MS       1000000
+#define PRIOR    (-1.735f) /* log odds of P = 0.15 */
+#define LOWEST   (-5.0f)
+#define HIGHEST  2.5f /* so that contrary votes hide within a quarter of a second */
+#define VOTE_MAX 3.0f /* P = 0.95 */
+#define RATE     4.5f /* a second */
+#define FORGET_S 3.0f /* towards the prior */
+/* A vote for interview below this (P = 0.59) is none: a network that does not know must uncover
+ * nobody, however long it looks. */
+#define DEADBAND        0.35f
 #define VOTE_MAX_NS     (120 * MS) /* longest time one vote stands for */
 #define VOTE_FIRST_NS   (33 * MS)
 #define HYSTERESIS      1.5f
@@ -70,6 +73,8 @@ static void vote(vl_track *t, int64_t pts_ns, float limit) {
         distrust(e);
     else if (t->unsure)
         e->log_odds = fminf(e->log_odds, limit + UNSURE_MARGIN);
+    if (v > 0)
+        v = fmaxf(v - DEADBAND, 0);
     float quality = fminf(fmaxf((t->score - 0.1f) / 0.4f, 0.2f), 1);
     if (v < 0) /* a doubtful detection speaks against being shown as loudly as a sure one */
         quality = fmaxf(quality, 0.5f);
