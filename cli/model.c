@@ -406,10 +406,11 @@ static int run_info(args *a) {
 }
 
 /* Builds the fp32 counterpart in memory and compares. */
-static int verify_onnx(mb *m, const choices *c, const vf_model *model, int32_t w, int32_t h,
-                       const char *decoder, double *worst) {
+static int verify_onnx(mb *m, const choices *c, const vf_model *model, const bd_options *like,
+                       double *worst) {
     size_t size = 0;
-    bd_options o = {.precision = WR_FP32, .width = w, .height = h, .decoder = decoder};
+    bd_options o = *like;
+    int32_t w = o.width, h = o.height;
     bd_network *net = mb_alloc(m, 1, sizeof(*net));
     bd_result result = {0};
     uint8_t *onnx = net ? read_file(m, c->onnx, &size) : NULL;
@@ -454,10 +455,14 @@ static int verify(mb *m, const choices *c, const uint8_t *bytes, size_t size) {
     veil_net *net = open_model(m, bytes, size, &w, &h);
     if (!net)
         return -1;
-    const char *decoder = veil_net_meta(net, "decoder");
-    decoder = mb_copy(m, decoder ? decoder : "none");
+    bd_options like = {.precision = WR_FP32, .width = w, .height = h};
+    const char *decoder = veil_net_meta(net, "decoder"), *order = veil_net_meta(net, "order");
+    like.decoder = mb_copy(m, decoder ? decoder : "none");
+    like.own_input = parse_three(veil_net_meta(net, "mean"), like.input.mean) &&
+                     parse_three(veil_net_meta(net, "std"), like.input.std);
+    like.input.bgr = order && strcmp(order, "bgr") == 0;
     memset(veil_net_input(net), 114, (size_t)w * (size_t)h * 4);
-    int r = decoder ? en_run(m, net) : -1;
+    int r = like.decoder ? en_run(m, net) : -1;
     veil_net_destroy(net);
     vf_model model = {bytes, size, c->in};
     double worst = 200;
@@ -468,7 +473,7 @@ static int verify(mb *m, const choices *c, const uint8_t *bytes, size_t size) {
     if (r == 0 && c->with)
         r = verify_with(m, c, &model, w, h, &worst);
     if (r == 0 && c->onnx)
-        r = verify_onnx(m, c, &model, w, h, decoder, &worst);
+        r = verify_onnx(m, c, &model, &like, &worst);
     if (r == 0 && worst < c->min_snr)
         return mb_fail(m, "an output is only %.1f dB above the noise, less than %.1f", worst,
                        c->min_snr);

@@ -111,6 +111,18 @@ static int describe(mb *m, bd_network *net, const og_graph *g, const bd_options 
                : 0;
 }
 
+/* An unusual input range is kept in the model, so that `veil model verify --onnx` can repeat it. */
+static int describe_input(mb *m, bd_network *net, const ps_input *in) {
+    const char *mean =
+        mb_text(m, "%.9g,%.9g,%.9g", (double)in->mean[0], (double)in->mean[1], (double)in->mean[2]);
+    const char *std =
+        mb_text(m, "%.9g,%.9g,%.9g", (double)in->std[0], (double)in->std[1], (double)in->std[2]);
+    return add_meta(m, net, "mean", mean) < 0 || add_meta(m, net, "std", std) < 0 ||
+                   add_meta(m, net, "order", in->bgr ? "bgr" : "rgb") < 0
+               ? -1
+               : 0;
+}
+
 int bd_import(mb *m, bd_network *net, const uint8_t *onnx, size_t size, const bd_options *o) {
     og_graph g;
     lower l;
@@ -126,7 +138,7 @@ int bd_import(mb *m, bd_network *net, const uint8_t *onnx, size_t size, const bd
     if (ps_preprocess(m, gr, &in) < 0)
         return -1;
     if (ps_fuse_act(m, gr) < 0 || ps_fold_scale(m, gr) < 0 || ps_fuse_act(m, gr) < 0 ||
-        gr_tidy_names(m, gr) < 0)
+        gr_tidy_names(m, gr) < 0 || (o->own_input && describe_input(m, net, &in) < 0))
         return -1;
     return describe(m, net, &g, o);
 }

@@ -174,50 +174,60 @@ static bool in_order(const og_graph *g, const og_node *nodes, size_t n) {
     return true;
 }
 
-/* Kahn's algorithm. */
-static int sort_nodes(mb *m, og_graph *g, const og_node *nodes, size_t n) {
-    if (in_order(g, nodes, n)) {
-        memcpy(g->nodes, nodes, n * sizeof(*nodes));
-        g->n_nodes = n;
-        return 0;
-    }
-    uint32_t *waits = mb_alloc(m, n + 1, sizeof(*waits));
-    int *place = mb_alloc(m, n + 1, sizeof(*place)); /* old index -> new index */
-    size_t *first = mb_alloc(m, g->n_values + 2, sizeof(*first));
-    if (!waits || !place || !first)
+/* Who waits for whom: waits[node] inputs still to come, and after it, for value v, the nodes
+ * readers[first[v]] .. readers[first[v + 1] - 1]. */
+typedef struct {
+    uint32_t *waits, *readers;
+    size_t *first;
+} edges;
+
+static int find_edges(mb *m, const og_graph *g, const og_node *nodes, size_t n, edges *e) {
+    size_t count = 0;
+    e->waits = mb_alloc(m, n + 1, sizeof(*e->waits));
+    e->first = mb_alloc(m, g->n_values + 2, sizeof(*e->first));
+    size_t *fill = mb_alloc(m, g->n_values + 1, sizeof(*fill));
+    if (!e->waits || !e->first || !fill)
         return -1;
-    size_t edges = 0;
     for (size_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < nodes[i].n_in; k++) {
             int v = nodes[i].in[k];
-            if (v < 0)
-                continue;
-            const og_value *val = &g->values[v];
-            if (val->producer < 0 && !val->initializer && !val->is_input)
+            const og_value *val = v < 0 ? NULL : &g->values[v];
+            if (val && val->producer < 0 && !val->initializer && !val->is_input)
                 return mb_fail(m, "node '%s' (%s): input '%s' comes from nowhere", nodes[i].name,
                                nodes[i].op, val->name);
-            if (val->producer >= 0) {
-                waits[i]++;
-                first[v + 1]++;
-                edges++;
+            if (val && val->producer >= 0) {
+                e->waits[i]++;
+                e->first[v + 1]++;
+                count++;
             }
         }
     for (size_t v = 0; v < g->n_values; v++)
-        first[v + 1] += first[v];
-    size_t *fill = mb_alloc(m, g->n_values + 1, sizeof(*fill));
-    uint32_t *readers = mb_alloc(m, edges + 1, sizeof(*readers));
-    uint32_t *queue = mb_alloc(m, n + 1, sizeof(*queue));
-    if (!fill || !readers || !queue)
-        return -1;
-    for (size_t i = 0; i < n; i++)
+        e->first[v + 1] += e->first[v];
+    e->readers = mb_alloc(m, count + 1, sizeof(*e->readers));
+    for (size_t i = 0; e->readers && i < n; i++)
         for (uint32_t k = 0; k < nodes[i].n_in; k++) {
             int v = nodes[i].in[k];
             if (v >= 0 && g->values[v].producer >= 0)
-                readers[first[v] + fill[v]++] = (uint32_t)i;
+                e->readers[e->first[v] + fill[v]++] = (uint32_t)i;
         }
+    return e->readers ? 0 : -1;
+}
+
+/* Kahn's algorithm. */
+static int sort_nodes(mb *m, og_graph *g, const og_node *nodes, size_t n) {
+    g->n_nodes = n;
+    if (in_order(g, nodes, n)) {
+        memcpy(g->nodes, nodes, n * sizeof(*nodes));
+        return 0;
+    }
+    edges e = {0};
+    int *place = mb_alloc(m, n + 1, sizeof(*place)); /* old index -> new index */
+    uint32_t *queue = mb_alloc(m, n + 1, sizeof(*queue));
+    if (!place || !queue || find_edges(m, g, nodes, n, &e) < 0)
+        return -1;
     size_t head = 0, tail = 0;
     for (size_t i = 0; i < n; i++)
-        if (!waits[i])
+        if (!e.waits[i])
             queue[tail++] = (uint32_t)i;
     while (head < tail) {
         uint32_t i = queue[head];
@@ -225,18 +235,17 @@ static int sort_nodes(mb *m, og_graph *g, const og_node *nodes, size_t n) {
         g->nodes[head++] = nodes[i];
         for (uint32_t k = 0; k < nodes[i].n_out; k++) {
             int v = nodes[i].out[k];
-            for (size_t r = v < 0 ? 1 : first[v], end = v < 0 ? 0 : first[v + 1]; r < end; r++)
-                if (!--waits[readers[r]])
-                    queue[tail++] = readers[r];
+            for (size_t r = v < 0 ? 1 : e.first[v], end = v < 0 ? 0 : e.first[v + 1]; r < end; r++)
+                if (!--e.waits[e.readers[r]])
+                    queue[tail++] = e.readers[r];
         }
     }
     for (size_t i = 0; i < n && head < n; i++)
-        if (waits[i])
+        if (e.waits[i])
             return mb_fail(m, "node '%s' (%s) is part of a cycle", nodes[i].name, nodes[i].op);
     for (size_t v = 0; v < g->n_values; v++)
         if (g->values[v].producer >= 0)
             g->values[v].producer = place[g->values[v].producer];
-    g->n_nodes = n;
     return 0;
 }
 

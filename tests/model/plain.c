@@ -518,7 +518,12 @@ plain plain_run(const Onnx__ModelProto *model, const float *picture, const char 
     plain x = make4(1, 3, (long)s->dim[2]->dim_value, (long)s->dim[3]->dim_value);
     memcpy(x.v, picture, count(&x) * sizeof(float));
     set(g->input[0]->name, x);
-    for (size_t i = 0; i < g->n_node && !known(name); i++)
-        run_node(g->node[i]);
+    /* Nodes may come in any order: again and again, until nothing new comes out. */
+    for (size_t before = 0; before != n_values && !known(name);) {
+        before = n_values;
+        for (size_t i = 0; i < g->n_node && !known(name); i++)
+            if (!known(g->node[i]->output[0]))
+                run_node(g->node[i]);
+    }
     return get(name);
 }

@@ -15,7 +15,7 @@ typedef struct {
     int is_s8; /* a stored s8 tensor, for the range of QuantizeLinear */
 } plain;
 
-/* Runs the model, nodes in file order, on one picture; returns the named value. Ends the program
+/* Runs the model on one picture; returns the named value. Ends the program
  * with a message when an operator it does not know lies on the way there. The result is leaked:
  * tests are short. */
 plain plain_run(const Onnx__ModelProto *model, const float *picture, const char *name);

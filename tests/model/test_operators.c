@@ -310,6 +310,26 @@ static void test_pad_and_no_ops(void **state) {
     end(&o, &m, 2);
 }
 
+/* Nodes in the wrong order, as the format forbids but files do. */
+static void test_order(void **state) {
+    (void)state;
+    mb m;
+    om o;
+    begin(&o, &m);
+    om_node(&o, "Relu", "c", "r");
+    om_conv(&o, "r", "d", 8, 8, 3, 1, 1);
+    om_node(&o, "Sigmoid", "d", "s");
+    om_node(&o, "Mul", "d s", "t");
+    om_node(&o, "Add", "t r", "y");
+    Onnx__GraphProto *g = o.model->graph;
+    for (size_t i = 0; i < g->n_node / 2; i++) {
+        Onnx__NodeProto *swap = g->node[i];
+        g->node[i] = g->node[g->n_node - 1 - i];
+        g->node[g->n_node - 1 - i] = swap;
+    }
+    end(&o, &m, 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv),           cmocka_unit_test(test_conv_attributes),
@@ -318,6 +338,7 @@ int main(void) {
         cmocka_unit_test(test_pools),          cmocka_unit_test(test_resize),
         cmocka_unit_test(test_arithmetic),     cmocka_unit_test(test_scale_before_conv),
         cmocka_unit_test(test_channels),       cmocka_unit_test(test_shuffle),
-        cmocka_unit_test(test_focus),          cmocka_unit_test(test_pad_and_no_ops)};
+        cmocka_unit_test(test_focus),          cmocka_unit_test(test_pad_and_no_ops),
+        cmocka_unit_test(test_order)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
