@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define BEHIND_INSET 0.15f /* part of the kept face's box on each side that does not count */
+
 void vl_veil_log(veil *v, int level, const char *text) {
     if (v->log != NULL)
         v->log(v->user, level, text);
@@ -167,6 +169,22 @@ static void cover(veil *v, const veil_frame *f, veil_reason reason, veil_result 
     r->reason = reason;
 }
 
+/* A hidden face that is not seen in this frame, and whose centre lies well inside a larger face
+ * that is seen and kept, is behind it: whoever is nearer is larger. Its mask would only hide the
+ * kept face. */
+static bool is_behind(const vl_entry *e, const vl_entries *list, float min_score) {
+    float x = e->box.x + e->box.w / 2, y = e->box.y + e->box.h / 2;
+    for (size_t i = 0; i < list->n && !e->detected; i++) {
+        const vl_entry *k = &list->e[i];
+        vl_rect r = vl_track_grown(k->box, -BEHIND_INSET);
+        if (k->keep && k->detected && k->score >= min_score &&
+            k->box.w * k->box.h > e->box.w * e->box.h && x > r.x && x < r.x + r.w && y > r.y &&
+            y < r.y + r.h)
+            return true;
+    }
+    return false;
+}
+
 static int hide_faces(veil *v, const veil_frame *f, const vl_entries *list, const vl_settings *set,
                       veil_result *r) {
     int err = reserve_masks(v, list->n);
@@ -175,10 +193,10 @@ static int hide_faces(veil *v, const veil_frame *f, const vl_entries *list, cons
     size_t n = 0;
     for (size_t i = 0; i < list->n; i++) {
         r->n_kept += list->e[i].keep;
-        if (!list->e[i].keep)
+        r->n_hidden += !list->e[i].keep;
+        if (!list->e[i].keep && !is_behind(&list->e[i], list, set->s.min_score))
             v->masks[n++] = list->e[i].cover;
     }
-    r->n_hidden = (int32_t)n;
     err = vl_hide_boxes(v, f, v->masks, n, set); /* in place: each box is read before written */
     return err == VEIL_OK ? hide_zones(v, f, set) : err;
 }

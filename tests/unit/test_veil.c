@@ -298,6 +298,28 @@ static void full_says_again(void **state) {
         scene_frame_free(&f[i]);
 }
 
+/* A bystander walks behind the speaker and is not seen there: the speaker's face stays clear, the
+ * bystander is hidden before and after. */
+static void walks_behind_the_speaker(void **state) {
+    (void)state;
+    scene s = {.face = {speaker, bystander}, .n = 2};
+    s.face[1].x = 40;
+    s.face[1].vx = 2;
+    s.face[1].miss_from = 36; /* x 112: the faces touch */
+    s.face[1].miss_to = 66;   /* x 172 */
+    veil *v = make(&s, 250 * MS, NULL, NULL);
+    output *o = run(v, 100);
+    for (int i = 0; i < o->n; i++) {
+        if (i < 34 || i > 68)
+            assert_true(scene_hidden(&o->f[i], &s.face[1]));
+        veil_detection middle = {135, 65, 20, 30, 0, 0}; /* of the speaker's face */
+        if (i > 46 && i < 56)
+            assert_true(scene_changed(&o->f[i], middle) < 0.02f);
+    }
+    output_free(o);
+    veil_destroy(v);
+}
+
 /* ------------------------------------------------------------------ the user's word */
 
 typedef struct {
@@ -674,6 +696,7 @@ int main(void) {
         cmocka_unit_test(lookahead_shows_speaker_at_once),
         cmocka_unit_test(no_frame_is_exposed),
         cmocka_unit_test(lookahead_takes_back),
+        cmocka_unit_test(walks_behind_the_speaker),
         cmocka_unit_test(latency_is_exact),
         cmocka_unit_test(full_says_again),
         cmocka_unit_test(user_decides),
