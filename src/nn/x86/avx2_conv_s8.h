@@ -23,12 +23,38 @@ static void finish_general(const vl_conv *c, const vl_chunk *k, const __m256i *a
     }
 }
 
-VL_INLINE __m256i to_words(const vl_chunk *k, __m256i a, __m256i b) {
-    __m256 v =
-        _mm256_fmadd_ps(_mm256_cvtepi32_ps(a), _mm256_load_ps(k->mult), _mm256_load_ps(k->add));
-    __m256 u = _mm256_fmadd_ps(_mm256_cvtepi32_ps(b), _mm256_load_ps(k->mult + 8),
-                               _mm256_load_ps(k->add + 8));
-    return _mm256_packs_epi32(_mm256_cvtps_epi32(v), _mm256_cvtps_epi32(u));
+VL_INLINE __m256i to_int(const vl_chunk *k, __m256i sum, int b) {
+    return _mm256_cvtps_epi32(_mm256_fmadd_ps(
+        _mm256_cvtepi32_ps(sum), _mm256_load_ps(k->mult + 8 * b), _mm256_load_ps(k->add + 8 * b)));
+}
+
+VL_INLINE __m256i to_int_adding(const vl_finish *f, __m256i i, __m256i x) {
+    i = _mm256_max_epi32(i, _mm256_set1_epi32((int32_t)f->low));
+    i = _mm256_min_epi32(i, _mm256_set1_epi32((int32_t)f->high));
+    __m256 r =
+        _mm256_fmadd_ps(_mm256_cvtepi32_ps(x), _mm256_set1_ps(f->res_b), _mm256_set1_ps(f->res_c));
+    return _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_cvtepi32_ps(i), _mm256_set1_ps(f->res_a), r));
+}
+
+VL_INLINE __m128i load_16(const uint8_t *p, int32_t n) {
+    uint8_t all[16] = {0};
+    if (n < 16)
+        p = memcpy(all, p, (size_t)n);
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* The sums of a pixel's 16 channels as 16-bit values; residual: the pixel's, or NULL. */
+VL_INLINE __m256i to_words(const vl_conv *c, const vl_chunk *k, __m256i a, __m256i b,
+                           const uint8_t *residual) {
+    a = to_int(k, a, 0);
+    b = to_int(k, b, 1);
+    if (residual != NULL) {
+        const __m256i zero = _mm256_setzero_si256();
+        __m256i x = _mm256_cvtepu8_epi16(load_16(residual + k->first, k->n));
+        a = to_int_adding(&c->finish, a, _mm256_unpacklo_epi16(x, zero));
+        b = to_int_adding(&c->finish, b, _mm256_unpackhi_epi16(x, zero));
+    }
+    return _mm256_packs_epi32(a, b);
 }
 
 VL_INLINE void store_16(uint8_t *out, __m128i v, int32_t n) {
@@ -64,7 +90,7 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
             DOT(acc[i][1], v, w1);
         }
     }
-    if (!c->finish.quick || residual != NULL) {
+    if (!c->finish.quick) {
         __m256i spilled[6 * 2];
 #pragma GCC unroll 16
         for (int i = 0; i < pixels; i++) {
@@ -74,14 +100,18 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
         finish_general(c, k, spilled, out, residual, pixels);
         return;
     }
-    const __m256i low = _mm256_set1_epi8((char)(uint8_t)c->finish.low);
-    const __m256i high = _mm256_set1_epi8((char)(uint8_t)c->finish.high);
+    const vl_finish *f = &c->finish;
+    const __m256i low = _mm256_set1_epi8((char)(uint8_t)(residual != NULL ? f->res_low : f->low));
+    const __m256i high =
+        _mm256_set1_epi8((char)(uint8_t)(residual != NULL ? f->res_high : f->high));
     out += k->first;
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i += 2) {
-        int j = i + 1 < pixels ? i + 1 : i;
-        __m256i v = _mm256_packus_epi16(to_words(k, acc[i][0], acc[i][1]),
-                                        to_words(k, acc[j][0], acc[j][1]));
+        const int j = i + 1 < pixels ? i + 1 : i;
+        const uint8_t *x = residual == NULL ? NULL : residual + i * f->res_pixel;
+        const uint8_t *y = residual == NULL ? NULL : residual + j * f->res_pixel;
+        __m256i v = _mm256_packus_epi16(to_words(c, k, acc[i][0], acc[i][1], x),
+                                        to_words(c, k, acc[j][0], acc[j][1], y));
         v = _mm256_permute4x64_epi64(_mm256_min_epu8(_mm256_max_epu8(v, low), high), 0xd8);
         store_16(out + i * c->out_pixel, _mm256_castsi256_si128(v), k->n);
         if (j != i)
