@@ -5,7 +5,7 @@
 #include "eval_io.h"
 #include "eval_net.h"
 #include "plot.h"
-#include "subject.h"
+#include "subject_figures.h"
 
 #include <jansson.h>
 #include <math.h>

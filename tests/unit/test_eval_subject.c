@@ -1,5 +1,5 @@
 /* test_eval_subject.c - the network against rules of size, on ten faces worked out by hand. */
-#include "subject.h"
+#include "subject_figures.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,7 +1,8 @@
-/* subject.h - is a network better than size at telling interviewees from bystanders? Compares it
- * with two rules that look at size alone. Does not know where faces and opinions come from. */
-#ifndef EVAL_SUBJECT_H
-#define EVAL_SUBJECT_H
+/* subject_figures.h - is a network better than size at telling interviewees from bystanders?
+ * Compares it with two rules that look at size alone. Does not know where faces and opinions come
+ * from. */
+#ifndef EVAL_SUBJECT_FIGURES_H
+#define EVAL_SUBJECT_FIGURES_H
 
 #include "box.h"
 #include "roc.h"

@@ -1,6 +1,6 @@
-/* subject.c - class figures of a network beside face height and "largest face". Every rule has its
- * own threshold, chosen so that it keeps the same share of interviewees. */
-#include "subject.h"
+/* subject_figures.c - class figures of a network beside face height and "largest face". Every rule
+ * has its own threshold, chosen so that it keeps the same share of interviewees. */
+#include "subject_figures.h"
 
 #include <math.h>
 #include <stdlib.h>
