@@ -59,8 +59,8 @@ typedef struct {
  *
  * Integer weights of levels with depthwise_four: [64 channels][four taps][quarter][16 lanes][tap],
  * lane l of quarter q being channel 16 * (l / 4) + 4 * q + l % 4, and mult and add in that order.
- * When C divides 64, the channels repeat to fill 64, so that neighbouring pixels may be taken
- * together. */
+ * Kernels of three rows have a column of taps and a zero in each four. When C divides 64, the
+ * channels repeat to fill 64, so that neighbouring pixels may be taken together. */
 typedef struct {
     const uint8_t *in;
     ptrdiff_t in_row, in_pixel;   /* bytes from an output row or pixel to the next */

@@ -273,7 +273,8 @@ static int pack_depthwise_four(vl_packed *p, const vl_model *m, const shape *s) 
     const vl_value *in = &m->values[s->op->in[0]], *out = &m->values[s->op->out];
     const int32_t wide = 64, channels = s->out_channels, taps = s->op->kh * s->op->kw;
     const int32_t filled = wide % channels == 0 ? wide : channels; /* with repeats */
-    const int32_t chunks = (filled + wide - 1) / wide, fours = (taps + 3) / 4;
+    const bool columns = s->op->kh == 3;
+    const int32_t chunks = (filled + wide - 1) / wide, fours = columns ? s->op->kw : (taps + 3) / 4;
     const vl_packing order = {.lanes = 16, .max_blocks = 4, .interleaved = 1};
     p->chunk = vl_mem_alloc(1, sizeof *p->chunk);
     p->weights = vl_mem_alloc((size_t)(chunks * fours), (size_t)(4 * wide));
@@ -288,7 +289,8 @@ static int pack_depthwise_four(vl_packed *p, const vl_model *m, const shape *s) 
             continue;
         c %= channels;
         for (int32_t t = 0; t < taps; t++) {
-            int32_t at = ((i / wide * fours + t / 4) * wide + i % wide) * 4 + t % 4;
+            int32_t four = columns ? t % s->op->kw : t / 4, place = columns ? t / s->op->kw : t % 4;
+            int32_t at = ((i / wide * fours + four) * wide + i % wide) * 4 + place;
             w[at] = (int8_t)weight_at(s, c, t / s->op->kw, t % s->op->kw, c);
         }
         bool own_units = p->finish.out_u8 && p->finish.act == VL_FMT_ACT_NONE;

@@ -110,7 +110,7 @@ static conv_shape random_shape(random_source *r, bool integer, bool depthwise) {
                                     VL_FMT_ACT_CLIP,   VL_FMT_ACT_SILU,    VL_FMT_ACT_SIGMOID,
                                     VL_FMT_ACT_HSWISH, VL_FMT_ACT_HSIGMOID};
     conv_shape s = {.integer = integer};
-    s.in_channels = random_int(r, 1, 40);
+    s.in_channels = random_int(r, 1, depthwise ? 150 : 40);
     s.out_channels = depthwise ? s.in_channels : random_int(r, 1, 150);
     s.groups = depthwise ? s.in_channels : 1;
     s.kh = random_int(r, 1, 5);
