@@ -28,7 +28,7 @@ static void finish_general(const job *j, const __m512i sum[4], int32_t chunk, ui
         _mm_storeu_ps(to + 32, _mm512_extractf32x4_ps(v, 2));
         _mm_storeu_ps(to + 48, _mm512_extractf32x4_ps(v, 3));
     }
-    for (int32_t c = 0; c < n; c += 16)
+    for (int32_t c = 0; c < n && c < 64; c += 16)
         vl_finish_512(&j->d->finish, _mm512_loadu_ps(plain + c), out, residual, 64 * chunk + c,
                       n - c);
 }
