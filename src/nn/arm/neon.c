@@ -89,10 +89,15 @@ VL_INLINE void tile_s8(const vl_conv *c, const vl_chunk *k, const uint8_t *in, u
     }
 F32(1)
 F32(2)
-F32(3) F32(4) F32(5) F32(6) S8(1) S8(2)
+F32(3)
+F32(4)
+F32(5)
+F32(6)
+S8(1)
+S8(2)
 
-    static const vl_tiles tiles_f32 = {{{0}, {0}, {0}, {f32_1, f32_2, f32_3, f32_4, f32_5, f32_6}},
-                                       {0, 0, 0, 6}};
+static const vl_tiles tiles_f32 = {{{0}, {0}, {0}, {f32_1, f32_2, f32_3, f32_4, f32_5, f32_6}},
+                                   {0, 0, 0, 6}};
 static const vl_tiles tiles_s8 = {{{0}, {0}, {0}, {s8_1, s8_2}}, {0, 0, 0, 2}};
 
 static void conv_f32_neon(const vl_conv *c, int32_t y0, int32_t y1) {
