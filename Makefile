@@ -52,7 +52,7 @@ fixtures fixtures-small:
 
 test:
 	@sh tools/setup.sh build media test
-	@sh tools/build.sh $(BUILD) --prefix=$(PREFIX) $(MESON_ARGS)
+	@sh tools/build.sh $(BUILD) --prefix=$(PREFIX) -Dtests=enabled $(MESON_ARGS)
 	@$(MAKE) --no-print-directory fixtures-small
 	@VEIL_FIXTURES=$(FIXTURES) sh tools/test.sh $(BUILD)
 

@@ -7,8 +7,8 @@ usage: eval_clip.py ORIGINAL RESULT TRUTH.jsonl [--faces FOUND.jsonl [--faces-be
 A cell of pixels counts as masked where the result differs from the original by more than 3.5 times
 the codec's own noise in that frame (median away from all faces; at least 4, at most 9 grey levels).
 A bystander's face is hidden when at least half of its ellipse is masked; a face that is half or
-more covered by the speaker or outside the frame does not count. The speaker is visible when less
-than a quarter of the face is masked. FOUND.jsonl (tools/eval_faces.mjs on the result) gives the
+more covered by the speaker or outside the frame does not count. The speaker is visible when he is
+not hidden by the same measure, and clear when less than a quarter of the face is masked. FOUND.jsonl (tools/eval_faces.mjs on the result) gives the
 share of bystander faces that an independent detector still finds, --faces-before what it found in
 the original. Frame count, time stamps and
 audio packets are compared, too. Exit status 1 when a --need is missed or frames, times or audio
@@ -153,7 +153,7 @@ def main():
         die("the two videos differ in size")
     width, height = map(int, size[0].split(","))
 
-    n = bystanders = hidden = speakers = visible = 0
+    n = bystanders = hidden = speakers = visible = clear = 0
     run, longest, exposed = {}, 0, []
     for a, b in zip(frames(o.original, width, height), frames(o.result, width, height)):
         if n >= len(rows):
@@ -167,7 +167,8 @@ def main():
             m = masked(diff, f["box"], level)
             if f["class"] == "interview":
                 speakers += 1
-                visible += m < 0.25
+                visible += m < 0.5
+                clear += m < 0.25
             else:
                 bystanders += 1
                 ok = m >= 0.5
@@ -189,6 +190,7 @@ def main():
         "longest_leak_frames": longest,
         "speaker_frames": speakers, "visible": visible,
         "visible_share": round(visible / speakers, 4) if speakers else None,
+        "clear_share": round(clear / speakers, 4) if speakers else None,
     }
     if o.faces:
         faces, found = found_share(rows, o.faces)
