@@ -61,7 +61,8 @@ VL_INLINE __m512 vl_act_512(__m512 v, uint32_t act, float a, float b) {
 
 /* The first n of 16 lanes. */
 VL_INLINE __mmask16 vl_first_512(int32_t n) {
-    return n >= 16 ? (__mmask16)0xffff : n <= 0 ? (__mmask16)0 : (__mmask16)((1u << n) - 1);
+    uint32_t mask = n >= 16 ? 0xffffu : n <= 0 ? 0 : (1u << n) - 1;
+    return (__mmask16)mask;
 }
 
 /* Finishes 16 channels in plain order whose value is v (mult and add applied), n of them valid. at:
