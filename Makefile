@@ -69,6 +69,7 @@ asan:
 	    -Db_lundef=false
 	@$(MAKE) --no-print-directory fixtures-small
 	@VEIL_FIXTURES=$(FIXTURES) UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	    LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
 	    sh tools/test.sh $(BUILD)-asan --timeout-multiplier 5
 
 tsan:
