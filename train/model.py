@@ -7,6 +7,8 @@ are small.
 import torch
 from torch import nn
 
+from . import fused
+
 STRIDES = (8, 16, 32)
 CHANNELS = 6  # tx ty tw th face interview
 
@@ -30,8 +32,13 @@ class ConvBN(nn.Module):
         self.bn = nn.BatchNorm2d(cout, eps=1e-3, momentum=0.03)
         self.act = nn.ReLU(inplace=True)
 
-    def forward(self, x):
-        return self.act(self.bn(self.conv(x)))
+    def forward(self, x, add=None):
+        """Also adds `add` behind the activation, where that comes cheaper than afterwards."""
+        x = self.conv(x)
+        if isinstance(self.bn, nn.BatchNorm2d) and fused.usable(x, self.bn):
+            return fused.bn_relu(x, self.bn, add)
+        x = self.act(self.bn(x))
+        return x if add is None else x + add
 
 
 class Bottleneck(nn.Module):
@@ -40,8 +47,7 @@ class Bottleneck(nn.Module):
         self.a, self.b, self.shortcut = ConvBN(c, c, 1), ConvBN(c, c, 3), shortcut
 
     def forward(self, x):
-        y = self.b(self.a(x))
-        return x + y if self.shortcut else y
+        return self.b(self.a(x), x if self.shortcut else None)
 
 
 class C3(nn.Module):
