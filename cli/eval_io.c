@@ -1,4 +1,4 @@
-/* eval_io.c - options, files, pictures and PNG for `veil eval`. */
+/* eval_io.c - options, files, pictures, JSON and PNG for `veil eval` and `veil bench`. */
 #include "eval_io.h"
 
 #include "../media/convert.h"
@@ -41,8 +41,8 @@ static int set_option(const evio_option *o, const char *value) {
     return 0;
 }
 
-static void help(const char *part, const evio_option *options, size_t n, const char *about) {
-    printf("usage: veil eval %s [options]\n%s\n", part, about);
+static void help(const char *command, const evio_option *options, size_t n, const char *about) {
+    printf("usage: veil %s [options]\n%s\n", command, about);
     for (size_t i = 0; i < n; i++) {
         char left[40];
         snprintf(left, sizeof left, "--%s%s", options[i].name,
@@ -53,11 +53,12 @@ static void help(const char *part, const evio_option *options, size_t n, const c
     }
 }
 
-int evio_options(int argc, char **argv, const evio_option *options, size_t n, const char *about) {
+int evio_options(const char *command, int argc, char **argv, const evio_option *options, size_t n,
+                 const char *about) {
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (!strcmp(arg, "--help") || !strcmp(arg, "-h")) {
-            help(argv[0], options, n, about);
+            help(command, options, n, about);
             return 1;
         }
         const char *equals = strchr(arg, '=');
@@ -67,7 +68,7 @@ int evio_options(int argc, char **argv, const evio_option *options, size_t n, co
                          memcmp(arg + 2, options[o].name, length - 2) != 0))
             o++;
         if (o == n)
-            return evio_say("eval %s: unknown argument \"%s\" (see --help)", argv[0], arg);
+            return evio_say("%s: unknown argument \"%s\" (see --help)", command, arg);
         if (options[o].kind == EVIO_FLAG) {
             if (equals)
                 return evio_say("--%s takes no value", options[o].name);
@@ -278,6 +279,26 @@ int evio_png_write(const char *path, const uint8_t *rgb, int width, int height) 
         rc = evio_close_out(f, path);
     }
     free(png);
+    return rc;
+}
+
+int evio_json_write(const char *path, json_t *root) {
+    FILE *f = root ? evio_open_out(path) : NULL;
+    int rc = root ? f ? 0 : -1 : evio_say("%s: no memory for the figures", path);
+    if (f) {
+        rc = json_dumpf(root, f, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+        fputc('\n', f);
+        rc |= evio_close_out(f, path);
+    }
+    json_decref(root);
+    return rc;
+}
+
+int evio_plot_write(const char *path, ev_plot *plot) {
+    int width, height;
+    const uint8_t *rgb = ev_plot_pixels(plot, &width, &height);
+    int rc = evio_png_write(path, rgb, width, height);
+    ev_plot_free(plot);
     return rc;
 }
 

@@ -1,9 +1,10 @@
-/* eval_io.h - what the parts of `veil eval` share: options, messages, files, pictures in, PNG out.
- */
+/* eval_io.h - what the parts of `veil eval` and `veil bench` share: options, messages, files,
+ * pictures in, JSON and PNG out. */
 #ifndef CLI_EVAL_IO_H
 #define CLI_EVAL_IO_H
 
 #include "box.h"
+#include "plot.h"
 
 #include <jansson.h>
 #include <stddef.h>
@@ -23,9 +24,10 @@ typedef struct {
     const char *help;
 } evio_option;
 
-/** Reads all arguments after argv[0]. 0: go on; 1: help was printed, stop with success; -1: said
- * what is wrong. */
-int evio_options(int argc, char **argv, const evio_option *options, size_t n, const char *about);
+/** Reads all arguments after argv[0]; command is what comes after "veil". 0: go on; 1: help was
+ * printed, stop with success; -1: said what is wrong. */
+int evio_options(const char *command, int argc, char **argv, const evio_option *options, size_t n,
+                 const char *about);
 
 /** A whole file plus a zero byte behind it; NULL after saying why. size may be NULL. */
 char *evio_read(const char *path, size_t *size);
@@ -48,6 +50,10 @@ const char *evio_data(const char *option);
  * saying why, with the path and *line, which counts lines from 1 (start with 1). */
 int evio_json_next(FILE *f, const char *path, size_t *line, json_t **out);
 
+/** Writes JSON to a file, "-" is stdout, and gives up the reference. 0, or -1 after saying why;
+ * root may be NULL (out of memory). */
+int evio_json_write(const char *path, json_t *root);
+
 /** A picture, upright, 3 bytes R, G, B a px, rows of 3 * width. */
 typedef struct {
     uint8_t *rgb;
@@ -66,6 +72,9 @@ uint8_t *evio_png(const uint8_t *rgb, int width, int height, size_t *size);
 
 /** Writes a PNG file; 0, or -1 after saying why. */
 int evio_png_write(const char *path, const uint8_t *rgb, int width, int height);
+
+/** Writes a plot as PNG and frees it. 0, or -1 after saying why. */
+int evio_plot_write(const char *path, ev_plot *plot);
 
 /** Seconds on a clock that only goes forward. */
 double evio_seconds(void);

@@ -179,14 +179,7 @@ static int write_json(const settings *s, const table *t, const ev_subject *big,
     json_t *root = json_pack("{s:I, s:s, s:f, s:o, s:o}", "pictures", (json_int_t)t->n_pictures,
                              "input", s->size_text, "min_side", s->min_side, "faces_from_min_side",
                              figures_json(big), "all_faces", figures_json(all));
-    FILE *out = evio_open_out(s->json);
-    int rc = out ? json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : -1;
-    if (out) {
-        fputc('\n', out);
-        rc |= evio_close_out(out, s->json);
-    }
-    json_decref(root);
-    return rc;
+    return evio_json_write(s->json, root);
 }
 
 static int draw(ev_plot *plot, const ev_subject_rule *r, uint32_t colour, const char *name) {
@@ -225,11 +218,7 @@ static int write_plot(const settings *s, const ev_subject *f) {
     }
     ev_plot_dot(plot, 1 - f->largest_hidden, f->largest_kept, 0xbf3f1f, "largest face");
     ev_plot_dot(plot, 1 - f->network.at.hidden, f->network.at.kept, 0x1f5fbf, "network, in use");
-    int width, height;
-    const uint8_t *rgb = ev_plot_pixels(plot, &width, &height);
-    int rc = evio_png_write(s->plot, rgb, width, height);
-    ev_plot_free(plot);
-    return rc;
+    return evio_plot_write(s->plot, plot);
 }
 
 static int figures_of(ev_subject *f, const table *t, double min_side, double kept) {
@@ -280,7 +269,7 @@ int eval_subject(int argc, char **argv) {
         {"json", EVIO_TEXT, &s.json, "write the figures as JSON (- = stdout)"},
         {"plot", EVIO_TEXT, &s.plot, "write the ROC as PNG"},
     };
-    int rc = evio_options(argc, argv, options, sizeof options / sizeof options[0],
+    int rc = evio_options("eval subject", argc, argv, options, sizeof options / sizeof options[0],
                           "Interview or background: the network beside rules of size.");
     if (rc)
         return rc > 0 ? 0 : 2;

@@ -234,15 +234,7 @@ static json_t *figures_json(const video_settings *s, const video_result *r) {
 }
 
 static int write_json(const video_settings *s, const video_result *r) {
-    json_t *root = figures_json(s, r);
-    FILE *out = evio_open_out(s->json);
-    int rc = out && root ? json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : -1;
-    if (out) {
-        fputc('\n', out);
-        rc |= evio_close_out(out, s->json);
-    }
-    json_decref(root);
-    return rc;
+    return evio_json_write(s->json, figures_json(s, r));
 }
 
 static int measure(feed *f) {
@@ -346,7 +338,7 @@ int eval_video(int argc, char **argv) {
         {"big", EVIO_NUMBER, &s.big_px, "height of a big face, px (24)"},
         {"interview-ids", EVIO_TEXT, &s.interview_ids, "labels 3,7 are interview"},
     };
-    int rc = evio_options(argc, argv, options, sizeof options / sizeof options[0],
+    int rc = evio_options("eval video", argc, argv, options, sizeof options / sizeof options[0],
                           "How well a video hides bystanders, measured against labels.");
     if (rc)
         return rc > 0 ? 0 : 2;

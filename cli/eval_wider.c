@@ -297,14 +297,7 @@ static int write_json(const figures *f, const detections *d, const wider_truth *
     json_object_set_new(root, "recall_from_height", floor_list);
     if (d->ms_per_picture > 0)
         json_object_set_new(root, "ms_per_picture", json_real(d->ms_per_picture));
-    FILE *out = evio_open_out(s->json);
-    int rc = out ? json_dumpf(root, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : -1;
-    if (out) {
-        fputc('\n', out);
-        rc |= evio_close_out(out, s->json);
-    }
-    json_decref(root);
-    return rc;
+    return evio_json_write(s->json, root);
 }
 
 static int write_plot(const figures *f, const settings *s) {
@@ -319,11 +312,7 @@ static int write_plot(const figures *f, const settings *s) {
         snprintf(label, sizeof label, "%s: AP %.1f", set_names[k], 100 * f->ap[k].ap);
         ev_plot_line(plot, f->ap[k].recall, f->ap[k].precision, EV_AP_STEPS, colours[k], label);
     }
-    int width, height;
-    const uint8_t *rgb = ev_plot_pixels(plot, &width, &height);
-    int rc = evio_png_write(s->plot, rgb, width, height);
-    ev_plot_free(plot);
-    return rc;
+    return evio_plot_write(s->plot, plot);
 }
 
 static int run(const settings *s) {
@@ -370,7 +359,7 @@ int eval_wider(int argc, char **argv) {
         {"json", EVIO_TEXT, &s.json, "write the figures as JSON (- = stdout)"},
         {"plot", EVIO_TEXT, &s.plot, "write precision over recall as PNG"},
     };
-    int rc = evio_options(argc, argv, options, sizeof options / sizeof options[0],
+    int rc = evio_options("eval wider", argc, argv, options, sizeof options / sizeof options[0],
                           "Average precision on WIDER FACE val pictures, official protocol.");
     if (rc)
         return rc > 0 ? 0 : 2;

@@ -148,6 +148,21 @@ void ev_plot_dot(ev_plot *plot, double x, double y, uint32_t rgb, const char *la
     add_label(plot, rgb, label, 1);
 }
 
+void ev_plot_bar(ev_plot *plot, double x0, double y0, double x1, double y1, uint32_t rgb,
+                 const char *label) {
+    double left = px_x(plot, fmin(x0, x1)), right = px_x(plot, fmax(x0, x1));
+    double top = px_y(plot, fmax(y0, y1)), low = px_y(plot, fmin(y0, y1));
+    for (int y = (int)floor(top); y <= (int)ceil(low); y++)
+        for (int x = (int)floor(left); x <= (int)ceil(right); x++) {
+            double across = fmin(right, x + 1) - fmax(left, x);
+            double down = fmin(low, y + 1) - fmax(top, y);
+            if (across > 0 && down > 0)
+                mix(plot->rgb, plot->width, plot->height, x, y, rgb, across * down);
+        }
+    segment(plot, right, top, right, low, 0.2, 0xffffff);
+    add_label(plot, rgb, label, 1);
+}
+
 const uint8_t *ev_plot_pixels(const ev_plot *plot, int *width, int *height) {
     *width = plot->width;
     *height = plot->height;

@@ -26,6 +26,10 @@ void ev_plot_line(ev_plot *plot, const double *x, const double *y, size_t n, uin
 /** A dot. */
 void ev_plot_dot(ev_plot *plot, double x, double y, uint32_t rgb, const char *label);
 
+/** A filled rectangle between two corners, with a thin edge. */
+void ev_plot_bar(ev_plot *plot, double x0, double y0, double x1, double y1, uint32_t rgb,
+                 const char *label);
+
 /** Pixels, rows of 3 * width bytes R, G, B; they live as long as the plot. */
 const uint8_t *ev_plot_pixels(const ev_plot *plot, int *width, int *height);
 

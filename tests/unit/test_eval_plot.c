@@ -55,6 +55,19 @@ static void dots_legend_and_clamping(void **state) {
     ev_plot_free(p);
 }
 
+static void bars_fill_their_rectangle(void **state) {
+    (void)state;
+    ev_plot *p = ev_plot_new(600, 500, &axes);
+    ev_plot_bar(p, 0.75, 0.5, 0.25, 0, 0xff8800, NULL); /* corners in any order */
+    assert_int_equal(at(p, 330, 300), 0xff8800);
+    assert_int_equal(at(p, 210, 242), 0xff8800);
+    assert_int_equal(count(p, 209, 242, 450, 426, 0xff8800), (450 - 209) * (426 - 242));
+    assert_int_equal(count(p, 84, 52, 206, 428, 0xff8800), 0);
+    assert_int_equal(count(p, 456, 52, 576, 428, 0xff8800), 0);
+    assert_int_equal(count(p, 84, 52, 576, 239, 0xff8800), 0);
+    ev_plot_free(p);
+}
+
 static void letters(void **state) {
     (void)state;
     uint8_t rgb[3 * 14 * 8];
@@ -86,6 +99,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_diagonal_lies_on_the_diagonal),
         cmocka_unit_test(dots_legend_and_clamping),
+        cmocka_unit_test(bars_fill_their_rectangle),
         cmocka_unit_test(letters),
         cmocka_unit_test(senseless_axes_are_refused),
     };
