@@ -19,7 +19,7 @@ struct encoder {
     convert *to_encode; /* when libveil's format is not the encoder's */
     AVFrame *scratch;
     AVRational time_base; /* of the source */
-    bool by_number;
+    bool by_number, wants_key;
     int64_t n_sent, first_pts;
     int64_t pts[TIMES], duration[TIMES]; /* by frame number modulo TIMES */
 };
@@ -245,7 +245,8 @@ static int open_context(encoder *e, const encoder_options *options, const encode
     set_fields(c, source);
     set_time(e, source);
     set_quality(c, options, &dict);
-    if (source->container && (source->container->flags & AVFMT_GLOBALHEADER) != 0)
+    if (source->global_header ||
+        (source->container && (source->container->flags & AVFMT_GLOBALHEADER) != 0))
         c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     if (source->container && strcmp(source->container->name, "avi") == 0)
         c->max_b_frames = 0; /* AVI has no presentation times */
@@ -346,7 +347,9 @@ int encoder_send(encoder *e, const media_shown *shown, media_error *err) {
         frame = e->scratch;
         if (av_frame_ref(frame, shown->frame) < 0)
             return media_fail(err, "out of memory");
-        frame->pict_type = AV_PICTURE_TYPE_NONE; /* the encoder chooses, not the input */
+        /* The encoder chooses, not the input. */
+        frame->pict_type = e->wants_key ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
+        e->wants_key = false;
         frame->key_frame = 0;
         frame->quality = e->context->global_quality;
         keep_harmless_side_data(frame);
@@ -359,6 +362,10 @@ int encoder_send(encoder *e, const media_shown *shown, media_error *err) {
     if (ret < 0 && ret != AVERROR_EOF)
         return media_fail_av(err, ret, "the encoder %s failed", e->context->codec->name);
     return 0;
+}
+
+void encoder_request_key(encoder *e) {
+    e->wants_key = true;
 }
 
 static int64_t real_time(const encoder *e, int64_t number) {

@@ -31,6 +31,7 @@ typedef struct {
     AVRational rate;                 /* frames a second, {0, 1} = unknown */
     const AVOutputFormat *container; /* NULL: a still picture in a file of its own */
     bool is_picture;
+    bool global_header; /* parameter sets beside the packets, even if the container needs none */
 } encoder_source;
 
 int encoder_open(encoder **out, const encoder_options *options, const encoder_source *source,
@@ -41,6 +42,8 @@ frame_map_choice encoder_formats(const encoder *e);
 
 /* NULL shown = the end. The frame is not kept after its packet came out. */
 int encoder_send(encoder *e, const media_shown *shown, media_error *err);
+/* The next frame becomes a key frame. */
+void encoder_request_key(encoder *e);
 /* Returns 1 with a packet in the time base of the source, 0 when there is none yet or no more, or
  * -1. */
 int encoder_receive(encoder *e, AVPacket *packet, media_error *err);

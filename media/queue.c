@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define LOOK_NS 100000000 /* how often the stop flag is looked at */
+
 struct queue {
     pthread_mutex_t lock;
     pthread_cond_t room, item;
@@ -27,9 +29,13 @@ queue *queue_create(size_t capacity, void (*free_item)(void *item), const atomic
     q->size = q->capacity = capacity;
     q->free_item = free_item;
     q->stop = stop;
+    pthread_condattr_t attributes; /* the calendar's clock may jump */
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->room, NULL);
-    pthread_cond_init(&q->item, NULL);
+    pthread_cond_init(&q->room, &attributes);
+    pthread_cond_init(&q->item, &attributes);
+    pthread_condattr_destroy(&attributes);
     return q;
 }
 
@@ -62,15 +68,17 @@ static bool stopped(const queue *q) {
     return atomic_load_explicit(q->stop, memory_order_relaxed) != 0;
 }
 
-static void wait_a_little(queue *q, pthread_cond_t *condition) {
+static void wait_for(queue *q, pthread_cond_t *condition, int64_t time_ns) {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 100000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + time_ns;
+    until.tv_sec += (time_t)(ns / 1000000000);
+    until.tv_nsec = (long)(ns % 1000000000);
     pthread_cond_timedwait(condition, &q->lock, &until);
+}
+
+static void wait_a_little(queue *q, pthread_cond_t *condition) {
+    wait_for(q, condition, LOOK_NS);
 }
 
 static bool put(queue *q, void *item, bool wait) {
@@ -95,10 +103,15 @@ bool queue_put_now(queue *q, void *item) {
     return put(q, item, false);
 }
 
-bool queue_get(queue *q, void **item) {
+bool queue_try_put(queue *q, void *item) {
     pthread_mutex_lock(&q->lock);
-    while (!stopped(q) && !q->ended && q->count == 0)
-        wait_a_little(q, &q->item);
+    bool room = q->count < q->capacity;
+    pthread_mutex_unlock(&q->lock);
+    return room && put(q, item, false); /* only consumers change that meanwhile: one producer */
+}
+
+/* Under the lock. */
+static bool take(queue *q, void **item) {
     bool ok = !stopped(q) && q->count > 0;
     if (ok) {
         *item = q->ring[q->first];
@@ -106,8 +119,32 @@ bool queue_get(queue *q, void **item) {
         q->count--;
         pthread_cond_signal(&q->room);
     }
+    return ok;
+}
+
+bool queue_get(queue *q, void **item) {
+    pthread_mutex_lock(&q->lock);
+    while (!stopped(q) && !q->ended && q->count == 0)
+        wait_a_little(q, &q->item);
+    bool ok = take(q, item);
     pthread_mutex_unlock(&q->lock);
     return ok;
+}
+
+int queue_get_within(queue *q, void **item, int64_t timeout_ns) {
+    pthread_mutex_lock(&q->lock);
+    if (!stopped(q) && !q->ended && q->count == 0 && timeout_ns > 0)
+        wait_for(q, &q->item, timeout_ns < LOOK_NS ? timeout_ns : LOOK_NS);
+    int ret = take(q, item) ? 1 : stopped(q) || q->ended ? -1 : 0;
+    pthread_mutex_unlock(&q->lock);
+    return ret;
+}
+
+size_t queue_count(queue *q) {
+    pthread_mutex_lock(&q->lock);
+    size_t n = q->count;
+    pthread_mutex_unlock(&q->lock);
+    return n;
 }
 
 void queue_end(queue *q) {

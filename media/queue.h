@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct queue queue;
 
@@ -18,6 +19,11 @@ bool queue_put(queue *q, void *item);
 bool queue_put_now(queue *q, void *item);
 /* Waits for an item. False when it was stopped, or ended and empty. */
 bool queue_get(queue *q, void **item);
+/* Puts it only when there is room at once. */
+bool queue_try_put(queue *q, void *item);
+/* Waits so long at most: 1 with an item, 0 when there is none yet, -1 as queue_get's false. */
+int queue_get_within(queue *q, void **item, int64_t timeout_ns);
+size_t queue_count(queue *q);
 /* No more items come. */
 void queue_end(queue *q);
 

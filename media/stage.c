@@ -194,3 +194,41 @@ int stage_flush(stage *s, media_error *err) {
     int ret = veil_flush(s->options.veil);
     return ret == VEIL_OK ? 0 : media_fail(err, "the analysis failed: %s", veil_strerror(ret));
 }
+
+int stage_card(media_shown **out, AVFrame *frame, const AVFrame *card, veil_reason reason,
+               media_error *err) {
+    veil_frame vf;
+    *out = NULL;
+    if (!frame_map_fill(&vf, frame, frame->time_base, 0) || veil_cover_frame(&vf) != VEIL_OK)
+        return media_fail(err, "a frame of %dx%d cannot be covered", frame->width, frame->height);
+    if (card && av_frame_copy(frame, card) < 0)
+        return media_fail(err, "internal: the card has another size than the frame");
+    media_shown *shown = calloc(1, sizeof *shown);
+    AVFrame *own = av_frame_alloc();
+    if (!shown || !own) {
+        free(shown);
+        av_frame_free(&own);
+        return media_fail(err, "out of memory");
+    }
+    av_frame_move_ref(own, frame);
+    shown->frame = own;
+    shown->result = (veil_result){.covered = 1, .reason = reason};
+    *out = shown;
+    return 0;
+}
+
+media_shown *stage_repeat(const media_shown *covered, int64_t pts) {
+    if (!covered->result.covered)
+        return NULL;
+    media_shown *again = calloc(1, sizeof *again);
+    AVFrame *frame = av_frame_clone(covered->frame);
+    if (!again || !frame) {
+        free(again);
+        av_frame_free(&frame);
+        return NULL;
+    }
+    frame->pts = pts;
+    again->frame = frame;
+    again->result = covered->result;
+    return again;
+}

@@ -32,4 +32,12 @@ int stage_receive(stage *s, media_shown **out, media_error *err);
 /* No more frames come; those held can be received. */
 int stage_flush(stage *s, media_error *err);
 
+/* A cover without any analysis, for times without frames: frame (writable, in a format of libveil;
+ * its reference moves) is covered whole; then card, a picture of the user's own of the same size
+ * and format, is laid over it, if there is one. */
+int stage_card(media_shown **out, AVFrame *frame, const AVFrame *card, veil_reason reason,
+               media_error *err);
+/* The same picture again, to be shown at another time. Only covers can be repeated. */
+media_shown *stage_repeat(const media_shown *covered, int64_t pts);
+
 #endif
