@@ -1,6 +1,8 @@
 /* Error texts, and the catcher of FFmpeg's log. The catcher may run on any thread. */
 #include "error.h"
 
+#include "secret.h"
+
 #include <libavutil/error.h>
 #include <libavutil/log.h>
 #include <pthread.h>
@@ -19,7 +21,9 @@ static int fail_v(media_error *err, const char *format, va_list args)
 
 static int fail_v(media_error *err, const char *format, va_list args) {
     if (err && err->text[0] == '\0') {
-        vsnprintf(err->text, sizeof err->text, format, args);
+        char raw[sizeof err->text];
+        vsnprintf(raw, sizeof raw, format, args);
+        secret_mask(err->text, sizeof err->text, raw);
         for (char *p = err->text; *p != '\0'; p++) {
             if (*p == '\n' || *p == '\r')
                 *p = ' ';
@@ -61,7 +65,9 @@ int media_fail_av(media_error *err, int av_code, const char *format, ...) {
     else if (reason[0] == '\0')
         av_strerror(av_code, reason, sizeof reason);
     size_t used = strlen(err->text);
-    snprintf(err->text + used, sizeof err->text - used, ": %s", reason);
+    char masked[sizeof reason];
+    secret_mask(masked, sizeof masked, reason);
+    snprintf(err->text + used, sizeof err->text - used, ": %s", masked);
     return -1;
 }
 
@@ -75,14 +81,29 @@ static bool tells_truncation(const char *line) {
     return false;
 }
 
+static void print_log(void *source, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void print_log(void *source, int level, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    av_log_default_callback(source, level, format, args);
+    va_end(args);
+}
+
 static void catch_log(void *source, int level, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 
 static void catch_log(void *source, int level, const char *format, va_list args) {
     if (log_verbose) {
         va_list copy;
+        char raw[1024], masked[1024];
         va_copy(copy, args);
-        av_log_default_callback(source, level, format, copy);
+        if (level <= av_log_get_level()) {
+            vsnprintf(raw, sizeof raw, format, copy);
+            secret_mask(masked, sizeof masked, raw);
+            print_log(source, level, "%s", masked);
+        }
         va_end(copy);
     }
     if (level > AV_LOG_ERROR)

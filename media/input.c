@@ -4,10 +4,13 @@
 
 #include "exif.h"
 #include "orient.h"
+#include "secret.h"
 #include "whole.h"
 
 #include <errno.h>
 #include <libavutil/avstring.h>
+#include <libavutil/hwcontext.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,7 +23,14 @@ struct media_input {
     AVPacket *packet;
     const atomic_int *stop;
     AVRational rate;
-    bool video_only, is_picture, ended, last_corrupt;
+    bool video_only, is_picture, ended, last_corrupt, live;
+    bool (*cancelled)(void *user);
+    int (*read)(void *user, uint8_t *data, int size);
+    void *user;
+    AVIOContext *io; /* around read */
+    AVBufferRef *hw; /* device, NULL = software */
+    enum AVPixelFormat hw_format;
+    AVFrame *in_hardware;
     const char *cut; /* why the file is thought to be truncated */
     int32_t matrix[9];
     bool has_matrix;
@@ -30,7 +40,44 @@ struct media_input {
 
 static int is_stopped(void *opaque) {
     const media_input *in = opaque;
-    return in->stop && atomic_load_explicit(in->stop, memory_order_relaxed) != 0;
+    return (in->stop && atomic_load_explicit(in->stop, memory_order_relaxed) != 0) ||
+           (in->cancelled && in->cancelled(in->user));
+}
+
+static int read_bytes(void *opaque, uint8_t *data, int size) {
+    media_input *in = opaque;
+    if (is_stopped(in))
+        return AVERROR_EXIT;
+    int n = in->read(in->user, data, size);
+    return n > 0 ? n : n == 0 ? AVERROR_EOF : AVERROR(EIO);
+}
+
+#define IO_BYTES 32768
+
+static int open_callback(media_input *in, media_error *err) {
+    uint8_t *buffer = av_malloc(IO_BYTES);
+    in->io = buffer ? avio_alloc_context(buffer, IO_BYTES, 0, in, read_bytes, NULL, NULL) : NULL;
+    if (!in->io) {
+        av_free(buffer);
+        return media_fail(err, "out of memory");
+    }
+    in->io->seekable = 0;
+    in->format->pb = in->io;
+    return 0;
+}
+
+static bool is_device(const char *path) {
+    return strncmp(path, "/dev/video", 10) == 0;
+}
+
+/* What each kind of stream needs to begin soon and to keep little back. */
+static void set_live(AVDictionary **dict, const char *path) {
+    av_dict_set(dict, "analyzeduration", "1000000", 0);
+    av_dict_set(dict, "fpsprobesize", "8", 0);
+    if (strncmp(path, "rtsp", 4) == 0 && !strstr(path, "?udp"))
+        av_dict_set(dict, "rtsp_transport", "tcp", 0);
+    if (strncmp(path, "udp:", 4) == 0 || strncmp(path, "rtp:", 4) == 0)
+        av_dict_set(dict, "buffer_size", "4194304", 0);
 }
 
 static bool is_address(const char *path) {
@@ -66,8 +113,8 @@ static bool is_picture_demuxer(const char *name) {
 
 static int open_format(media_input *in, const media_input_options *options, media_error *err) {
     const char *path = options->path;
-    bool is_stdin = strcmp(path, "-") == 0;
-    if (!is_stdin && !is_address(path) && check_file(path, err) != 0)
+    bool is_stdin = path && strcmp(path, "-") == 0;
+    if (!in->read && !is_stdin && !is_address(path) && check_file(path, err) != 0)
         return -1;
     const AVInputFormat *demuxer = NULL;
     if (options->format) {
@@ -82,20 +129,36 @@ static int open_format(media_input *in, const media_input_options *options, medi
     AVDictionary *dict = NULL;
     av_dict_set(&dict, "pattern_type", "none", 0); /* '%' in a picture's name means itself */
     av_dict_set(&dict, "scan_all_pmts", "1", 0);
-    char *url = is_stdin           ? av_strdup("pipe:0")
+    if (in->live)
+        set_live(&dict, in->path);
+    if (options->options && av_dict_parse_string(&dict, options->options, "=", ":", 0) < 0) {
+        av_dict_free(&dict);
+        return media_fail(err, "input options must look like name=value:name=value, not '%s'",
+                          options->options);
+    }
+    if (!demuxer && !in->read && is_device(path))
+        demuxer = av_find_input_format("v4l2");
+    if (in->read && open_callback(in, err) != 0) {
+        av_dict_free(&dict);
+        return -1;
+    }
+    char *url = in->read           ? NULL
+                : is_device(path)  ? av_strdup(path)
+                : is_stdin         ? av_strdup("pipe:0")
                 : is_address(path) ? av_strdup(path)
                                    : av_asprintf("file:%s", path);
-    int ret = url ? avformat_open_input(&in->format, url, demuxer, &dict) : AVERROR(ENOMEM);
+    int ret =
+        url || in->read ? avformat_open_input(&in->format, url, demuxer, &dict) : AVERROR(ENOMEM);
     av_free(url);
     av_dict_free(&dict);
     if (ret < 0)
-        return media_fail_av(err, ret, "cannot open '%s'", path);
+        return media_fail_av(err, ret, "cannot open '%s'", in->path);
     if (!options->format && is_text_demuxer(in->format->iformat->name))
-        return media_fail(err, "cannot open '%s': this is text, not video", path);
+        return media_fail(err, "cannot open '%s': this is text, not video", in->path);
     in->is_picture = is_picture_demuxer(in->format->iformat->name);
     ret = avformat_find_stream_info(in->format, NULL);
     if (ret < 0)
-        return media_fail_av(err, ret, "cannot read '%s'", path);
+        return media_fail_av(err, ret, "cannot read '%s'", in->path);
     return 0;
 }
 
@@ -112,30 +175,88 @@ static int find_video(media_input *in, media_error *err) {
     return media_fail(err, "'%s' has no video%s", in->path, audio ? ", only sound" : "");
 }
 
-static int open_decoder(media_input *in, int threads, media_error *err) {
+static enum AVPixelFormat choose_hw(AVCodecContext *c, const enum AVPixelFormat *list) {
+    const media_input *in = c->opaque;
+    for (const enum AVPixelFormat *p = list; *p != AV_PIX_FMT_NONE; p++) {
+        if (*p == in->hw_format)
+            return *p;
+    }
+    return avcodec_default_get_format(c, list); /* the device cannot decode this: software */
+}
+
+/* Finds the decoder for a device; leaves in->hw NULL where there is none. */
+static const AVCodec *find_hardware(media_input *in, const AVCodec *software, const char *name) {
+    char text[64];
+    if (!name)
+        return software;
+    if (strcmp(name, "v4l2m2m") == 0) {
+        snprintf(text, sizeof text, "%s_v4l2m2m", software->name);
+        const AVCodec *own = avcodec_find_decoder_by_name(text);
+        return own ? own : software;
+    }
+    enum AVHWDeviceType type = av_hwdevice_find_type_by_name(name);
+    for (int i = 0; type != AV_HWDEVICE_TYPE_NONE; i++) {
+        const AVCodecHWConfig *config = avcodec_get_hw_config(software, i);
+        if (!config)
+            break;
+        if ((config->methods & AV_CODEC_HW_CONFIG_METHOD_HW_DEVICE_CTX) != 0 &&
+            config->device_type == type &&
+            av_hwdevice_ctx_create(&in->hw, type, NULL, NULL, 0) >= 0) {
+            in->hw_format = config->pix_fmt;
+            break;
+        }
+    }
+    return software;
+}
+
+static int try_decoder(media_input *in, const AVCodec *codec, int threads) {
+    in->decoder = avcodec_alloc_context3(codec);
+    if (!in->decoder)
+        return AVERROR(ENOMEM);
+    int ret = avcodec_parameters_to_context(in->decoder, in->video->codecpar);
+    if (ret < 0)
+        return ret;
+    in->decoder->pkt_timebase = in->video->time_base;
+    in->decoder->framerate = in->rate;
+    in->decoder->thread_count = in->is_picture ? 1 : threads;
+    /* Decoding frames side by side holds back one for each thread. */
+    in->decoder->thread_type = in->live ? FF_THREAD_SLICE : FF_THREAD_FRAME | FF_THREAD_SLICE;
+    in->decoder->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
+    if (in->hw) {
+        in->decoder->hw_device_ctx = av_buffer_ref(in->hw);
+        in->decoder->get_format = choose_hw;
+        in->decoder->opaque = in;
+    }
+    return avcodec_open2(in->decoder, codec, NULL);
+}
+
+static int open_decoder(media_input *in, const media_input_options *options, media_error *err) {
     const AVCodecParameters *par = in->video->codecpar;
-    const AVCodec *codec = avcodec_find_decoder(par->codec_id);
-    if (!codec)
+    const AVCodec *software = avcodec_find_decoder(par->codec_id);
+    if (!software)
         return media_fail(err, "'%s': no decoder for %s", in->path,
                           avcodec_get_name(par->codec_id));
     if (par->width <= 0 || par->height <= 0)
         return media_fail(err, "'%s': the size of the video is not known: the file is damaged",
                           in->path);
-    in->decoder = avcodec_alloc_context3(codec);
-    if (!in->decoder)
-        return media_fail(err, "out of memory");
-    int ret = avcodec_parameters_to_context(in->decoder, par);
+    const AVCodec *codec = find_hardware(in, software, options->hardware);
+    int ret = try_decoder(in, codec, options->threads);
+    if (ret < 0 && (codec != software || in->hw)) {
+        avcodec_free_context(&in->decoder);
+        av_buffer_unref(&in->hw);
+        ret = try_decoder(in, software, options->threads);
+    }
     if (ret < 0)
-        return media_fail_av(err, ret, "'%s': cannot decode", in->path);
-    in->decoder->pkt_timebase = in->video->time_base;
-    in->decoder->framerate = in->rate;
-    in->decoder->thread_count = in->is_picture ? 1 : threads;
-    in->decoder->thread_type = FF_THREAD_FRAME | FF_THREAD_SLICE;
-    in->decoder->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
-    ret = avcodec_open2(in->decoder, codec, NULL);
-    if (ret < 0)
-        return media_fail_av(err, ret, "'%s': cannot decode %s", in->path, codec->name);
+        return media_fail_av(err, ret, "'%s': cannot decode %s", in->path, software->name);
     return 0;
+}
+
+void media_input_decoder(const media_input *in, char *text, size_t size) {
+    const char *device =
+        in->hw ? av_hwdevice_get_type_name(((AVHWDeviceContext *)(void *)in->hw->data)->type)
+               : NULL;
+    snprintf(text, size, "%s%s%s%s", in->decoder->codec->name, device ? " (" : "",
+             device ? device : "", device ? ")" : "");
 }
 
 static void find_matrix(media_input *in) {
@@ -153,10 +274,17 @@ int media_input_open(media_input **out, const media_input_options *options, medi
     media_input *in = calloc(1, sizeof *in);
     if (!in)
         return media_fail(err, "out of memory");
-    in->path = strdup(strcmp(options->path, "-") == 0 ? "standard input" : options->path);
+    const char *path = options->path ? options->path : "what was sent";
+    char shown[512];
+    secret_mask(shown, sizeof shown, strcmp(path, "-") == 0 ? "standard input" : path);
+    in->path = strdup(shown);
     in->packet = av_packet_alloc();
     in->stop = options->stop;
     in->video_only = options->video_only;
+    in->live = options->live;
+    in->cancelled = options->ended;
+    in->read = options->read;
+    in->user = options->user;
     in->last_pts = AV_NOPTS_VALUE;
     if (!in->path || !in->packet) {
         media_fail(err, "out of memory");
@@ -173,7 +301,7 @@ int media_input_open(media_input **out, const media_input_options *options, medi
         if (in->video_only && st != in->video)
             st->discard = AVDISCARD_ALL;
     }
-    if (open_decoder(in, options->threads, err) != 0)
+    if (open_decoder(in, options, err) != 0)
         goto fail;
     *out = in;
     return 0;
@@ -187,6 +315,11 @@ void media_input_close(media_input *in) {
         return;
     avcodec_free_context(&in->decoder);
     avformat_close_input(&in->format);
+    if (in->io)
+        av_freep(&in->io->buffer);
+    avio_context_free(&in->io);
+    av_buffer_unref(&in->hw);
+    av_frame_free(&in->in_hardware);
     av_packet_free(&in->packet);
     free(in->path);
     free(in);
@@ -208,12 +341,15 @@ static int settle_time(media_input *in, AVFrame *frame, media_error *err) {
         in->n_mended += in->is_picture ? 0 : 1;
     } else if (!first && pts <= in->last_pts) {
         double back_s = (double)(in->last_pts - pts) * av_q2d(in->video->time_base);
+        if (back_s > 1.0 && in->live)
+            goto done;
         if (back_s > 1.0)
             return media_fail(err, "'%s': the time stamps jump back by %.1f s after frame %lld",
                               in->path, back_s, (long long)in->n_frames);
         pts = in->last_pts + 1;
         in->n_mended++;
     }
+done:
     frame->pts = pts;
     in->last_pts = pts;
     in->last_step = frame_step(in, frame);
@@ -231,6 +367,18 @@ static void find_frame_matrix(media_input *in, AVFrame *frame) {
 
 #define WANTS_MORE 1000 /* beside the media_items: the decoder needs another packet */
 
+/* From the device's memory into ours. */
+static int fetch(media_input *in, AVFrame *frame, media_error *err) {
+    if (!in->in_hardware && !(in->in_hardware = av_frame_alloc()))
+        return media_fail(err, "out of memory");
+    av_frame_move_ref(in->in_hardware, frame);
+    int ret = av_hwframe_transfer_data(frame, in->in_hardware, 0);
+    if (ret >= 0)
+        ret = av_frame_copy_props(frame, in->in_hardware);
+    av_frame_unref(in->in_hardware);
+    return ret < 0 ? media_fail_av(err, ret, "cannot read a frame back from the device") : 0;
+}
+
 static int receive(media_input *in, AVFrame *frame, media_error *err) {
     int ret = avcodec_receive_frame(in->decoder, frame);
     if (ret == AVERROR(EAGAIN))
@@ -245,6 +393,8 @@ static int receive(media_input *in, AVFrame *frame, media_error *err) {
         in->n_lost++;
         return WANTS_MORE;
     }
+    if (frame->hw_frames_ctx && fetch(in, frame, err) != 0)
+        return -1;
     find_frame_matrix(in, frame);
     if (settle_time(in, frame, err) != 0)
         return -1;

@@ -18,6 +18,15 @@ typedef struct {
     int threads;            /* of the decoder, 0 = one per core */
     bool video_only;        /* packets of other streams are not handed on */
     const atomic_int *stop; /* non-zero ends waiting for data; may be NULL */
+    /* For streams; all may be zero. */
+    bool live;                 /* little delay; times may jump, the caller sorts that out */
+    const char *options;       /* of demuxer and protocol, k=v:k=v */
+    bool (*ended)(void *user); /* true ends waiting for data, like stop */
+    /* Set: bytes come from here instead of path. As read(2), 0 = the end. */
+    int (*read)(void *user, uint8_t *data, int size);
+    void *user;
+    const char *hardware; /* FFmpeg's name of a device type, or "v4l2m2m"; NULL = software. Falls
+                             back to software when it does not work. */
 } media_input_options;
 
 typedef enum {
@@ -38,6 +47,8 @@ AVStream *media_input_video(const media_input *in);
 bool media_input_is_picture(const media_input *in);
 /* Frames a second, best guess; {0, 1} when unknown. */
 AVRational media_input_rate(const media_input *in);
+/* The decoder, with the hardware it uses, e.g. "h264 (vaapi)". */
+void media_input_decoder(const media_input *in, char *text, size_t size);
 /* Expected count of frames, 0 = unknown. */
 int64_t media_input_expected_frames(const media_input *in);
 /* Display matrix (9 values) of the stream, or of a picture once its frame was read; NULL = none. */
