@@ -75,8 +75,8 @@ static void upsample_nearest(const vl_op *op, const vl_view *in, const vl_view *
     }
 }
 
-/* Half-pixel centres: output i lies at (i + 0.5) / f - 0.5 of the input; edges repeat. */
-static int32_t bilinear_at(int32_t i, int32_t f, int32_t n, int32_t *next, float *part) {
+/* Output i lies at (i + 0.5) / f - 0.5 of the input. */
+int32_t vl_ops_bilinear_at(int32_t i, int32_t f, int32_t n, int32_t *next, float *part) {
     float s = ((float)i + 0.5f) / (float)f - 0.5f;
     s = s > 0.0f ? s : 0.0f;
     int32_t first = (int32_t)s;
@@ -89,10 +89,10 @@ static int32_t bilinear_at(int32_t i, int32_t f, int32_t n, int32_t *next, float
 static void upsample_bilinear(const vl_op *op, const vl_view *in, const vl_view *out, int32_t y) {
     int32_t f = (int32_t)op->p0, y_next, x_next;
     float fy, fx;
-    int32_t iy = bilinear_at(y, f, in->height, &y_next, &fy);
+    int32_t iy = vl_ops_bilinear_at(y, f, in->height, &y_next, &fy);
     pixel a, b, c, d;
     for (int32_t x = 0; x < out->width; x++) {
-        int32_t ix = bilinear_at(x, f, in->width, &x_next, &fx);
+        int32_t ix = vl_ops_bilinear_at(x, f, in->width, &x_next, &fx);
         load(in, iy, ix, &a);
         load(in, iy, x_next, &b);
         load(in, y_next, ix, &c);

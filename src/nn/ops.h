@@ -19,6 +19,10 @@ typedef struct {
 /* Same type and same meaning of the numbers. */
 int vl_ops_same_kind(const vl_view *a, const vl_view *b);
 
+/* Where output i of a bilinear enlargement by f lies among n inputs: half-pixel centres, edges
+ * repeat. Returns the first of two neighbours; *part is the weight of *next. */
+int32_t vl_ops_bilinear_at(int32_t i, int32_t f, int32_t n, int32_t *next, float *part);
+
 /* Rows y0 <= y < y1 of out. op NULL: out = in[0], converted. op->type is any of MAXPOOL, UPSAMPLE,
  * ADD, ACT, SHUFFLE, AVGPOOL, MUL, SCALE, FOCUS. */
 void vl_ops_run(const vl_op *op, const vl_view *in, const vl_view *out, int32_t y0, int32_t y1);

@@ -23,6 +23,14 @@ static float half_to_float(uint16_t h) {
     return f;
 }
 
+float vl_pack_stored(const vl_blob *b, size_t i) {
+    if (b->dtype == VL_FMT_S8)
+        return (float)((const int8_t *)b->data)[i];
+    if (b->dtype == VL_FMT_F16)
+        return half_to_float(((const uint16_t *)b->data)[i]);
+    return ((const float *)b->data)[i];
+}
+
 /* The convolution being packed. */
 typedef struct {
     const vl_op *op;
@@ -35,12 +43,8 @@ static float weight_at(const shape *s, int32_t o, int32_t ky, int32_t kx, int32_
     int32_t local = c - o / s->out_group * s->in_group;
     if (local < 0 || local >= s->in_group)
         return 0.0f;
-    size_t i = (size_t)(((o * op->kh + ky) * op->kw + kx) * s->in_group + local);
-    if (op->weights->dtype == VL_FMT_S8)
-        return (float)((const int8_t *)op->weights->data)[i];
-    if (op->weights->dtype == VL_FMT_F16)
-        return half_to_float(((const uint16_t *)op->weights->data)[i]);
-    return ((const float *)op->weights->data)[i];
+    return vl_pack_stored(op->weights,
+                          (size_t)(((o * op->kh + ky) * op->kw + kx) * s->in_group + local));
 }
 
 /* Channel within its chunk of lane `lane` of vector `block`. */

@@ -33,4 +33,7 @@ typedef struct {
 int vl_pack_conv(vl_packed *p, const vl_model *m, const vl_op *op, const vl_dsp *dsp);
 void vl_pack_free(vl_packed *p);
 
+/* Number i of a blob of convolution weights (float32, float16 or int8, not scaled). */
+float vl_pack_stored(const vl_blob *b, size_t i);
+
 #endif
