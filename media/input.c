@@ -129,6 +129,8 @@ static int open_format(media_input *in, const media_input_options *options, medi
     AVDictionary *dict = NULL;
     av_dict_set(&dict, "pattern_type", "none", 0); /* '%' in a picture's name means itself */
     av_dict_set(&dict, "scan_all_pmts", "1", 0);
+    av_dict_set(&dict, "protocol_whitelist", options->protocols, 0); /* NULL leaves it out */
+    av_dict_set(&dict, "format_whitelist", options->formats, 0);
     if (in->live)
         set_live(&dict, in->path);
     if (options->options && av_dict_parse_string(&dict, options->options, "=", ":", 0) < 0) {

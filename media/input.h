@@ -17,6 +17,8 @@ typedef struct {
     const char *format;     /* demuxer name, NULL = by content */
     int threads;            /* of the decoder, 0 = one per core */
     bool video_only;        /* packets of other streams are not handed on */
+    /* For files of strangers: comma-separated names of all that may be opened, NULL = anything. */
+    const char *protocols, *formats;
     const atomic_int *stop; /* non-zero ends waiting for data; may be NULL */
     /* For streams; all may be zero. */
     bool live;                 /* little delay; times may jump, the caller sorts that out */

@@ -1,6 +1,6 @@
 /* What was hidden and what stayed visible: counts for the summary, --report and --audit. */
-#ifndef CLI_REPORT_H
-#define CLI_REPORT_H
+#ifndef MEDIA_REPORT_H
+#define MEDIA_REPORT_H
 
 #include "shown.h"
 #include "veil.h"
