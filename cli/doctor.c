@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "devices.h"
 #include "error.h"
+#include "levels.h"
 #include "session.h"
 
 #include <stdio.h>
@@ -17,17 +18,11 @@ static void missing(const char *what, const char *remedy) {
 }
 
 static void show_cpu(void) {
-    static const struct {
-        uint32_t level;
-        const char *name;
-    } names[] = {{VEIL_CPU_AVX2, "AVX2"},      {VEIL_CPU_AVXVNNI, "AVX-VNNI"},
-                 {VEIL_CPU_AVX512, "AVX-512"}, {VEIL_CPU_AVX512VNNI, "AVX-512 VNNI"},
-                 {VEIL_CPU_NEON, "NEON"},      {VEIL_CPU_DOTPROD, "NEON dot product"}};
-    uint32_t levels = veil_cpu_levels();
+    uint32_t levels = veil_cpu_levels(), level;
     printf("Processor\n  levels:  ");
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if ((levels & names[i].level) != 0)
-            printf("%s ", names[i].name);
+    for (size_t i = 0; levels_name(i, &level); i++) {
+        if ((levels & level) != 0)
+            printf("%s ", levels_name(i, &level));
     }
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     printf("%s\n  cores:   %ld (the network uses %ld unless --threads says otherwise)\n",

@@ -1,6 +1,8 @@
 /* From options to a veil, and signals. */
 #include "session.h"
 
+#include "levels.h"
+
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -217,6 +219,8 @@ int session_open(session *s, const cli_options *o, const char *command,
     int ret = set_zones(s, o, command);
     if (ret == CLI_OK)
         ret = set_drawing(s, o, command);
+    if (ret == CLI_OK)
+        ret = levels_off(&s->options.cpu_off, command);
     if (ret != CLI_OK)
         return ret;
     set_analysis(s, o);

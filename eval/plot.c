@@ -131,6 +131,10 @@ static void add_label(ev_plot *p, uint32_t rgb, const char *label, int dot) {
     if (!label)
         return;
     int y = p->height - BOTTOM - 24 - 22 * p->n_labels++, x = LEFT + 14;
+    int wide = 34 + (int)strlen(label) * LETTER; /* readable on bars */
+    for (int j = -4; j < 18; j++)
+        for (int i = -6; i < wide; i++)
+            mix(p->rgb, p->width, p->height, x + i, y + j, 0xffffff, 0.85);
     segment(p, dot ? x + 12 : x, y + 7, dot ? x + 12 : x + 24, y + 7, dot ? 4 : 1.2, rgb);
     text(p->rgb, p->width, p->height, x + 34, y, SCALE, 0x111111, label, 0);
 }

@@ -8,10 +8,9 @@ for src in bench/*.c; do
     name=bench_$(basename "$src" .c)
     ninja -C "$dir" "bench/$name" >/dev/null
     echo "== $name"
-    case $name in
-    bench_engine) "$dir/bench/$name" models/veil-n.veil ;;
-    *) "$dir/bench/$name" ;;
-    esac
+    "$dir/bench/$name"
 done
+echo "== engine"
+"$dir/cli/veil" bench engine --threads both
 echo "== whole pipeline"
 bash tools/time_run.sh
