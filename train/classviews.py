@@ -66,14 +66,22 @@ class Speakers:
         n = int(keep.sum())
         return (np.concatenate((boxes[keep], box[None].astype(np.float32))),
                 np.concatenate((kind[keep], [0])).astype(np.int8),
-                np.concatenate((np.zeros(n), [1])).astype(np.int8))
+                np.concatenate((np.zeros(n), [1])).astype(np.float32))
 
 
 class MixedBatches(CropBatches):
-    """Class batches and detection batches in turn."""
+    """Class batches and detection batches in turn.
 
-    def __init__(self, data, batch, size, seed, composed=0.25):
+    guesses: soft labels of the other pictures (guess.py), which then make up `guessed` of the
+    pictures in class batches, at half the weight.
+    """
+
+    def __init__(self, data, batch, size, seed, composed=0.25, guesses=None, guessed=0.35):
         super().__init__(data, batch, size, seed)
+        self.guesses, self.guessed = guesses, guessed if guesses is not None else 0.0
+        if guesses is not None:
+            some = [(guesses[data.first[i]:data.first[i + 1]] >= 0).any() for i in range(len(data))]
+            self.other = np.flatnonzero(some & ~data.labelled)
         self.composed, self.speakers = composed, Speakers() if composed else None
         self.known = np.flatnonzero(data.labelled)
         self.crowds = np.array([i for i in range(len(data)) if data.source[i] in CROWDS
@@ -96,9 +104,15 @@ class MixedBatches(CropBatches):
             img, faces = self.speakers.place(img, faces, rng)
             weight = 1.0
         else:
-            i = int(self.known[min(np.searchsorted(self.known_cdf, rng.random()), len(self.known) - 1)])
-            img, faces = self.data.pictures[i], self.data.faces(i)
-            weight = 0.3 if self.data.doubtful[i] else 1.0
+            if rng.random() < self.guessed:
+                i = int(rng.choice(self.other))
+                img, (boxes, kind, _) = self.data.pictures[i], self.data.faces(i)
+                faces = boxes, kind, self.guesses[self.data.first[i]:self.data.first[i + 1]].copy()
+                weight = 0.5
+            else:
+                i = int(self.known[min(np.searchsorted(self.known_cdf, rng.random()), len(self.known) - 1)])
+                img, faces = self.data.pictures[i], self.data.faces(i)
+                weight = 0.3 if self.data.doubtful[i] else 1.0
             if rng.random() < 0.25:  # most of the picture
                 ih, iw = img.shape[:2]
                 s = rng.uniform(0.75, 0.95)

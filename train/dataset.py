@@ -20,8 +20,9 @@ ONE_SCALE = {"helmet_panly", "street_lschen"}
 class Faces:
     """Pictures with their face boxes.
 
-    boxes[k] = x y w h, kind[k] = 0 face / 1 ignore, label[k] = -1 none / 0
-    background / 1 interview, first[i]:first[i+1] are picture i's faces.
+    boxes[k] = x y w h, kind[k] = 0 face / 1 ignore, label[k] = -1 none, 0
+    background .. 1 interview (between: guessed by train.guess), and
+    first[i]:first[i+1] are picture i's faces.
     """
 
     def __init__(self, data=DATA, split="train", limit=None):
@@ -37,7 +38,7 @@ class Faces:
         self.first = np.concatenate(([0], np.cumsum([len(f) for f in faces]))).astype(np.int64)
         self.boxes = np.array([f["box"] for f in flat], np.float32).reshape(-1, 4)
         self.kind = np.array([bool(f.get("ignore")) for f in flat], np.int8)
-        self.label = np.array([CLASSES.get(f.get("class"), -1) for f in flat], np.int8)
+        self.label = np.array([CLASSES.get(f.get("class"), -1) for f in flat], np.float32)
         self.source = [r.get("source") or "own" for r in rows]
         self.labelled = np.array([bool(r.get("labelled")) for r in rows])
         self.doubtful = np.array([bool(r.get("doubtful")) for r in rows])

@@ -7,6 +7,7 @@ the subject figures are reported before and after.
 import argparse
 import json
 
+import numpy as np
 import torch
 
 from . import parallel
@@ -15,7 +16,7 @@ from .classviews import MixedBatches
 from .dataset import Faces
 from .loop import Loop, add_arguments, load_model
 from .loss import DetectionLoss
-from .paths import DATA, RUNS
+from .paths import DATA, RUNS, need
 
 
 def report(model, name, folder):
@@ -32,17 +33,21 @@ def main():
     add_arguments(ap, "finetune", minutes=45, lr=1e-3)
     ap.add_argument("--init", default=str(RUNS / "pretrain" / "last.pt"), help="checkpoint to start from")
     ap.add_argument("--composed", type=float, default=0.25, help="share of composed interviews (0: none)")
+    ap.add_argument("--guesses", help="soft labels of train.guess for the pictures without classes")
     ap.add_argument("--label-weight", type=float, default=1.0, help="weight of the class loss")
     ap.add_argument("--report", action="store_true", help="AP and subject figures before and after")
     a = ap.parse_args()
     data, folder = Faces(a.data or DATA), RUNS / a.run
+    guesses = np.load(need(a.guesses, "guesses"))["label"] if a.guesses else None
+    if guesses is not None and len(guesses) != len(data.label):
+        raise SystemExit(f"{a.guesses} was made for other data: {len(guesses)} faces, not {len(data.label)}")
     print(f"{len(data)} pictures, {int(data.labelled.sum())} with classes: "
           f"{int((data.label == 1).sum())} interview, {int((data.label == 0).sum())} background", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     if a.report and not a.resume and parallel.first():
         torch.set_num_threads(a.threads)
         report(load_model(a.init)[0], "before", folder)
-    model = Loop(a, folder, lambda seed: loader(MixedBatches(data, a.batch, a.size, seed, a.composed), a.workers),
+    model = Loop(a, folder, lambda seed: loader(MixedBatches(data, a.batch, a.size, seed, a.composed, guesses), a.workers),
                  DetectionLoss(label=a.label_weight), init=None if a.resume else a.init).run()
     if a.report:  # only the first process gets here
         report(model, "after", folder)

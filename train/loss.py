@@ -13,6 +13,7 @@ from .model import STRIDES, decode_boxes, flatten, grid
 # Longest box side, in pixels, that a level may take: [low, high]
 RANGE = {8: (0, 96), 16: (16, 256), 32: (40, 1e9)}
 TOPK = 10
+TINY = 0.04  # of the short side
 
 
 def iou_and_diou(a, b):
@@ -97,7 +98,9 @@ class DetectionLoss:
         parts = {"face": float(face.detach()), "box": float(box.detach()), "positives": len(b)}
         if self.label:
             lab, lw = faces[f, 5], faces[f, 6]
-            lw = lw * (lab >= 0)
+            # a tiny face is background by its size alone; what is to be learnt is the rest
+            tiny = faces[f, 4] - faces[f, 2] < TINY * min(h, w)
+            lw = lw * (lab >= 0) * torch.where(tiny, 0.25, 1.0)
             bce = F.binary_cross_entropy_with_logits(r[:, 5], lab.clamp(min=0), reduction="none")
             interview = (bce * lw).sum() / lw.sum().clamp(min=1.0)
             total = total + self.label * interview

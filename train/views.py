@@ -33,7 +33,7 @@ def cut(img, faces, rect, size):
 
 
 def _empty():
-    return np.zeros((0, 4), np.float32), np.zeros(0, np.int8), np.zeros(0, np.int8)
+    return np.zeros((0, 4), np.float32), np.zeros(0, np.int8), np.zeros(0, np.float32)
 
 
 def clip(faces, w, h):

@@ -1,5 +1,6 @@
 """Training end to end on generated pictures: labels convert, loss falls, ONNX equals PyTorch."""
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -54,6 +55,9 @@ class Smoke(unittest.TestCase):
             self.assertEqual(len(loss), 4)
             self.assertLess(loss[-1], loss[0])
             self.run_module("train.finetune", *common, "--epochs", 1, "--composed", 0)
+            self.run_module("train.guess", tmp / "runs/finetune/last.pt", "--long", 96, "--out", tmp / "guesses.npz")
+            # every picture here has classes, so there is nothing to guess
+            self.assertTrue((np.load(tmp / "guesses.npz")["label"] == -1).all())
             self.run_module("train.export", "--checkpoint", tmp / "runs/finetune/last.pt", "--size", "160x96", "--out", tmp / "out")
             parity = np.load(tmp / "out/parity.npz")
             self.assertEqual(parity["image"].shape, (96, 160, 3))
@@ -61,6 +65,26 @@ class Smoke(unittest.TestCase):
             net.setInput(parity["image"].transpose(2, 0, 1)[None].astype(np.float32) / 255)
             for name, got in zip(("p8", "p16", "p32"), net.forward(["p8", "p16", "p32"])):
                 self.assertLess(np.abs(got - parity[name]).max(), 1e-3)
+
+    def test_coco(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            tmp, self.env = Path(tmp), dict(os.environ)
+            make_pictures(tmp / "pictures", 2)
+            coco = {"images": [{"id": 7, "file_name": "1.png", "width": 200, "height": 160},
+                               {"id": 8, "file_name": "0.png", "width": 200, "height": 160}],
+                    "categories": [{"id": 3, "name": "interview"}, {"id": 4, "name": "head"}],
+                    "annotations": [{"image_id": 7, "category_id": 3, "bbox": [10, 20, 30, 40], "iscrowd": 0},
+                                    {"image_id": 7, "category_id": 4, "bbox": [60, 20, 30, 40]},
+                                    {"image_id": 7, "category_id": 4, "bbox": [0, 0, 200, 9], "iscrowd": 1}]}
+            (tmp / "c.json").write_text(json.dumps(coco))
+            self.run_module("train.convert", "--coco", tmp / "c.json", "--images", tmp / "pictures", "--out", tmp / "data")
+            rows = [json.loads(s) for s in open(tmp / "data/train.jsonl")]
+            self.assertEqual([Path(r["image"]).name for r in rows], ["1.png", "0.png"])
+            self.assertEqual([(f["box"], f["class"], f["ignore"]) for f in rows[0]["faces"]],
+                             [([10, 20, 30, 40], "interview", False), ([60, 20, 30, 40], None, False),
+                              ([0, 0, 200, 9], None, True)])
+            self.assertEqual(rows[1]["faces"], [])
+            self.assertTrue(rows[0]["labelled"] and not rows[1]["labelled"])
 
 
 if __name__ == "__main__":
