@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that veil needs; calls apt only when one is missing.
-# usage: tools/setup.sh GROUP...     groups: build media test fuzz train (no group: build)
+# usage: tools/setup.sh GROUP...     groups: build media test fuzz train peers (no group: build)
 set -eu
 
 build="gcc libc6-dev binutils make pkg-config meson ninja-build libavcodec-dev libavformat-dev
@@ -9,7 +9,8 @@ libprotobuf-c-dev protobuf-c-compiler libmatio-dev libpng-dev libexpat1-dev"
 media="ffmpeg python3"
 test="g++ libcmocka-dev clang-format python3-numpy"
 fuzz="clang"
-train="python3-torch python3-numpy python3-opencv"
+peers="g++ libdnnl-dev python3-torch python3-onnx python3-opencv python3-matplotlib"
+train="python3-torch python3-numpy python3-opencv python3-matplotlib python3-scipy python3-onnx"
 
 die() { echo "setup: $*" >&2; exit 1; }
 
@@ -24,7 +25,8 @@ for g in "${@:-build}"; do
     test) want="$want $test" ;;
     fuzz) want="$want $fuzz" ;;
     train) want="$want $train" ;;
-    *) die "no group is called $g; there are: build media test fuzz train" ;;
+    peers) want="$want $peers" ;;
+    *) die "no group is called $g; there are: build media test fuzz train peers" ;;
     esac
 done
 
