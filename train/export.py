@@ -33,8 +33,8 @@ def letterbox(img, w, h, grey=114):
     return out, s
 
 
-def clean(model):
-    """Constants become initializers; nothing but the six allowed operators may remain."""
+def clean(model, allowed=OPERATORS):
+    """Constants become initializers; nothing but the allowed operators may remain."""
     g = model.graph
     for n in [n for n in g.node if n.op_type == "Constant"]:
         t = next(a.t for a in n.attribute if a.name == "value")
@@ -59,7 +59,7 @@ def clean(model):
     kept = [t for t in g.initializer if t.name in used]
     del g.initializer[:]
     g.initializer.extend(kept)
-    other = {n.op_type for n in g.node} - OPERATORS
+    other = {n.op_type for n in g.node} - allowed
     if other:
         raise SystemExit(f"export left unexpected operators: {', '.join(sorted(other))}")
     return model

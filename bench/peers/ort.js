@@ -1,9 +1,9 @@
-// Times ONNX Runtime (npm onnxruntime-node) on one network: least and median of many runs.
-// node ort.js MODEL.onnx WIDTHxHEIGHT THREADS RUNS   (onnxruntime-node on NODE_PATH)
+// Times ONNX Runtime (npm onnxruntime-node, on NODE_PATH) on one network; prints least and median, ms.
+// node ort.js MODEL.onnx WIDTHxHEIGHT THREADS SECONDS
 const ort = require('onnxruntime-node');
 
 async function main() {
-  const [path, size, threads, runs] = process.argv.slice(2);
+  const [path, size, threads, seconds] = process.argv.slice(2);
   const [width, height] = size.split('x').map(Number);
   const session = await ort.InferenceSession.create(path, {
     intraOpNumThreads: Number(threads),
@@ -16,14 +16,14 @@ async function main() {
   const feeds = {};
   feeds[session.inputNames[0]] = new ort.Tensor('float32', input, [1, 3, height, width]);
   const times = [];
-  for (let i = 0; i < Number(runs); i++) {
+  const end = performance.now() + 1000 * Number(seconds);
+  while (times.length < 5 || performance.now() < end) {
     const start = process.hrtime.bigint();
     await session.run(feeds);
     times.push(Number(process.hrtime.bigint() - start) / 1e6);
   }
   times.sort((a, b) => a - b);
-  console.log(`onnxruntime ${path} ${size}, ${threads} thread(s): least ${times[0].toFixed(3)} ms, ` +
-    `median ${times[times.length >> 1].toFixed(3)}`);
+  console.log(JSON.stringify({ least_ms: times[0], p50_ms: times[times.length >> 1] }));
 }
 
 main().catch((e) => {
