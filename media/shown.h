@@ -16,5 +16,7 @@ typedef struct {
 } media_shown;
 
 void media_shown_free(media_shown *shown);
+/* Another reference to the same pixels, without the tracks; NULL when out of memory. */
+media_shown *media_shown_ref(const media_shown *shown);
 
 #endif

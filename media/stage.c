@@ -217,18 +217,23 @@ int stage_card(media_shown **out, AVFrame *frame, const AVFrame *card, veil_reas
     return 0;
 }
 
-media_shown *stage_repeat(const media_shown *covered, int64_t pts) {
-    if (!covered->result.covered)
-        return NULL;
+media_shown *media_shown_ref(const media_shown *shown) {
     media_shown *again = calloc(1, sizeof *again);
-    AVFrame *frame = av_frame_clone(covered->frame);
+    AVFrame *frame = av_frame_clone(shown->frame);
     if (!again || !frame) {
         free(again);
         av_frame_free(&frame);
         return NULL;
     }
-    frame->pts = pts;
     again->frame = frame;
-    again->result = covered->result;
+    again->index = shown->index;
+    again->result = shown->result;
+    return again;
+}
+
+media_shown *stage_repeat(const media_shown *covered, int64_t pts) {
+    media_shown *again = covered->result.covered ? media_shown_ref(covered) : NULL;
+    if (again)
+        again->frame->pts = pts;
     return again;
 }
