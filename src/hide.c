@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define BEHIND_INSET 0.15f /* part of the kept face's box on each side that does not count */
+#define BEHIND_SCORE                                                                               \
+    0.30f                 /* a weak detection there is no face when the kept one is surer by this */
+#define CLEAR_INSET 0.03f /* part of a kept face's box on each side that masks may reach into */
 
 void vl_veil_log(veil *v, int level, const char *text) {
     if (v->log != NULL)
@@ -21,19 +24,23 @@ static void tell(veil *v, int64_t pts_ns, uint32_t track, veil_decision d, veil_
 
 /* ------------------------------------------------------------------ masks */
 
-static int reserve_masks(veil *v, size_t n) {
-    if (n <= v->cap_masks)
+static int reserve_rects(vl_rect **list, size_t *room, size_t n) {
+    if (n <= *room)
         return VEIL_OK;
     size_t cap = n * 2 + 64;
     vl_rect *m = vl_mem_alloc(cap, sizeof *m);
     if (m == NULL)
         return VEIL_E_NOMEM;
-    if (v->cap_masks > 0)
-        memcpy(m, v->masks, v->cap_masks * sizeof *m);
-    vl_mem_free(v->masks);
-    v->masks = m;
-    v->cap_masks = cap;
+    if (*room > 0)
+        memcpy(m, *list, *room * sizeof *m);
+    vl_mem_free(*list);
+    *list = m;
+    *room = cap;
     return VEIL_OK;
+}
+
+static int reserve_masks(veil *v, size_t n) {
+    return reserve_rects(&v->masks, &v->cap_masks, n);
 }
 
 /* A box of no number does not count as outside: drawing it hides the whole frame. */
@@ -54,16 +61,17 @@ static vl_redact_style style_of(const veil_settings *s) {
 }
 
 /* v->masks[0..n) are in px of the frame as stored. */
-static int draw(veil *v, const veil_frame *f, size_t n, const vl_redact_style *style) {
+static int draw(veil *v, const veil_frame *f, size_t n, const vl_redact_style *style,
+                const vl_redact_aside *aside) {
     if (vl_fault_hits(&v->fault, "redact"))
         return VEIL_E_INTERNAL;
     if (n == 0 || style->style == VEIL_STYLE_NONE)
         return VEIL_OK;
-    return vl_redact_draw(v->redact, f, v->masks, n, style);
+    return vl_redact_draw_beside(v->redact, f, v->masks, n, style, aside);
 }
 
 int vl_hide_boxes(veil *v, const veil_frame *f, const vl_rect *boxes, size_t n,
-                  const vl_settings *set) {
+                  const vl_redact_aside *aside, const vl_settings *set) {
     float padding = set->s.padding > 0 ? set->s.padding : 0;
     vl_redact_style style = style_of(&set->s);
     size_t k = 0;
@@ -74,7 +82,7 @@ int vl_hide_boxes(veil *v, const veil_frame *f, const vl_rect *boxes, size_t n,
             v->masks[k++] = r;
     }
     if (err == VEIL_OK)
-        err = draw(v, f, k, &style);
+        err = draw(v, f, k, &style, aside);
     if (err != VEIL_OK)
         vl_redact_cover(f);
     return err;
@@ -95,7 +103,7 @@ static int hide_zones(veil *v, const veil_frame *f, const vl_settings *set) {
     vl_redact_style style = style_of(&set->s);
     style.shape = VEIL_SHAPE_BOX;
     if (err == VEIL_OK && n > 0)
-        err = draw(v, f, n, &style);
+        err = draw(v, f, n, &style, NULL);
     return err;
 }
 
@@ -169,15 +177,22 @@ static void cover(veil *v, const veil_frame *f, veil_reason reason, veil_result 
     r->reason = reason;
 }
 
-/* A hidden face that is not seen in this frame, and whose centre lies well inside a larger face
- * that is seen and kept, is behind it: whoever is nearer is larger. Its mask would only hide the
- * kept face. */
+/* Seen in this very frame and kept: nothing but its own face is where it is. */
+static bool is_clear(const vl_entry *k, float min_score) {
+    return k->keep && k->detected && k->score >= min_score;
+}
+
+/* A hidden face that is not surely seen in this frame, and whose centre lies well inside a larger
+ * face that is seen and kept, is behind it: whoever is nearer is larger. Its mask would only hide
+ * the kept face. */
 static bool is_behind(const vl_entry *e, const vl_entries *list, float min_score) {
     float x = e->box.x + e->box.w / 2, y = e->box.y + e->box.h / 2;
-    for (size_t i = 0; i < list->n && !e->detected; i++) {
+    if (e->detected && e->score >= min_score)
+        return false;
+    for (size_t i = 0; i < list->n; i++) {
         const vl_entry *k = &list->e[i];
         vl_rect r = vl_track_grown(k->box, -BEHIND_INSET);
-        if (k->keep && k->detected && k->score >= min_score &&
+        if (is_clear(k, min_score) && k->score >= e->score + BEHIND_SCORE &&
             k->box.w * k->box.h > e->box.w * e->box.h && x > r.x && x < r.x + r.w && y > r.y &&
             y < r.y + r.h)
             return true;
@@ -185,9 +200,30 @@ static bool is_behind(const vl_entry *e, const vl_entries *list, float min_score
     return false;
 }
 
+/* Padding, growth and the places of neighbouring frames are where a face might be. Where a kept
+ * face is seen it is not: there only the hidden face's own box counts. */
+static int look_beside(veil *v, const veil_frame *f, const vl_entries *list, float min_score,
+                       vl_redact_aside *aside) {
+    int err = reserve_rects(&v->aside, &v->cap_aside, list->n);
+    if (err != VEIL_OK)
+        return err;
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++)
+        if (is_clear(&list->e[i], min_score))
+            v->aside[n++] = vl_frame_from_upright(f, vl_track_grown(list->e[i].box, -CLEAR_INSET));
+    *aside = (vl_redact_aside){.clear = v->aside, .n_clear = n, .core = v->aside + n};
+    for (size_t i = 0; n > 0 && i < list->n; i++)
+        if (!list->e[i].keep && !is_behind(&list->e[i], list, min_score))
+            v->aside[n + aside->n_core++] = vl_frame_from_upright(f, list->e[i].box);
+    return VEIL_OK;
+}
+
 static int hide_faces(veil *v, const veil_frame *f, const vl_entries *list, const vl_settings *set,
                       veil_result *r) {
+    vl_redact_aside aside;
     int err = reserve_masks(v, list->n);
+    if (err == VEIL_OK)
+        err = look_beside(v, f, list, set->s.min_score, &aside);
     if (err != VEIL_OK)
         return err;
     size_t n = 0;
@@ -197,7 +233,8 @@ static int hide_faces(veil *v, const veil_frame *f, const vl_entries *list, cons
         if (!list->e[i].keep && !is_behind(&list->e[i], list, set->s.min_score))
             v->masks[n++] = list->e[i].cover;
     }
-    err = vl_hide_boxes(v, f, v->masks, n, set); /* in place: each box is read before written */
+    /* in place: each box is read before written */
+    err = vl_hide_boxes(v, f, v->masks, n, &aside, set);
     return err == VEIL_OK ? hide_zones(v, f, set) : err;
 }
 

@@ -11,6 +11,7 @@
 #define FAR_PX       1e6f /* coordinates are clipped here: far outside any frame */
 #define SMALLEST_PX  8.0f /* a smaller box is grown: a face is never so small */
 #define GROUP_PART   0.3f /* of the smaller mask's box */
+#define CLEAR_PART   0.9f /* of a spared face's ellipse that stays quite clear */
 
 static float clip_far(float v) {
     return fminf(fmaxf(v, -FAR_PX), FAR_PX);
@@ -24,6 +25,12 @@ static vl_rect head_box(const veil_frame *f, vl_rect box) {
     vl_rect u = vl_frame_to_upright(f, box);
     vl_rect grown = {u.x - 0.1f * u.w, u.y - 0.3f * u.h, u.w * 1.2f, u.h * 1.4f};
     return vl_frame_from_upright(f, grown);
+}
+
+static void set_area(vl_mask *m, const veil_frame *f, float outer_x, float outer_y) {
+    m->area = (vl_mask_area){
+        clip_px(floorf(m->cx - outer_x), f->width), clip_px(floorf(m->cy - outer_y), f->height),
+        clip_px(ceilf(m->cx + outer_x), f->width), clip_px(ceilf(m->cy + outer_y), f->height)};
 }
 
 bool vl_mask_make(vl_mask *m, const veil_frame *f, vl_rect b, const vl_redact_style *style) {
@@ -58,10 +65,22 @@ bool vl_mask_make(vl_mask *m, const veil_frame *f, vl_rect b, const vl_redact_st
         outer_x = m->half_x * radius + 1e-3f;
         outer_y = m->half_y * radius + 1e-3f;
     }
-    m->area = (vl_mask_area){
-        clip_px(floorf(m->cx - outer_x), f->width), clip_px(floorf(m->cy - outer_y), f->height),
-        clip_px(ceilf(m->cx + outer_x), f->width), clip_px(ceilf(m->cy + outer_y), f->height)};
+    set_area(m, f, outer_x, outer_y);
     return true;
+}
+
+bool vl_mask_make_clear(vl_mask *m, const veil_frame *f, vl_rect b) {
+    *m = (vl_mask){.group = -1};
+    if (!(fabsf(b.x) < FAR_PX) || !(fabsf(b.y) < FAR_PX) || !(b.w > SMALLEST_PX && b.w < FAR_PX) ||
+        !(b.h > SMALLEST_PX && b.h < FAR_PX))
+        return false;
+    m->cx = b.x + b.w / 2;
+    m->cy = b.y + b.h / 2;
+    m->half_x = b.w / 2 * CLEAR_PART;
+    m->half_y = b.h / 2 * CLEAR_PART;
+    m->ring = 1 / (CLEAR_PART * CLEAR_PART) - 1;
+    set_area(m, f, b.w / 2, b.h / 2);
+    return m->area.x0 < m->area.x1 && m->area.y0 < m->area.y1;
 }
 
 /* ------------------------------------------------------------------ groups */

@@ -24,6 +24,10 @@ typedef struct {
 /* False when the box is not made of finite numbers: then everything must be hidden. */
 bool vl_mask_make(vl_mask *m, const veil_frame *f, vl_rect box, const vl_redact_style *style);
 
+/* The face inside a box that is to stay clear: the ellipse inside the box a little smaller, and a
+ * soft edge that ends at the box's own ellipse. False: nothing of it is to be spared. */
+bool vl_mask_make_clear(vl_mask *m, const veil_frame *f, vl_rect box);
+
 /* Gives masks that overlap by a good part of the smaller the same group number: two grids of
  * averages over one face would tell more of it than one. */
 void vl_mask_group(vl_mask *masks, size_t n);

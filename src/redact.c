@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COVER_RGB 0x202020u
+#define COVER_RGB    0x202020u
+#define CORE_FEATHER 0.04f
 
 typedef struct {
     size_t first, n; /* masks */
@@ -27,6 +28,7 @@ struct vl_redact {
     vl_cells_rows rows;
     uint8_t *alpha[2];    /* two luma rows of a group's area */
     uint8_t *alpha_half;  /* chroma */
+    uint8_t *alpha_aside; /* a row of the frame: what stays clear, or is hidden in any case */
     uint8_t *alpha_plane; /* as the samples of a plane lie */
     void *paint;          /* one row of a plane */
     /* Grow with the number of masks. */
@@ -36,6 +38,11 @@ struct vl_redact {
     size_t group_room;
     float *distance;
     size_t distance_room;
+    /* Faces beside the masks: n_clear of them, then n_core. */
+    vl_mask *aside;
+    size_t aside_room, n_clear, n_core;
+    float *aside_distance;
+    size_t aside_distance_room;
 };
 
 /* ------------------------------------------------------------------ memory */
@@ -45,9 +52,10 @@ static void free_rows(vl_redact *r) {
     vl_mem_free(r->alpha[0]);
     vl_mem_free(r->alpha[1]);
     vl_mem_free(r->alpha_half);
+    vl_mem_free(r->alpha_aside);
     vl_mem_free(r->alpha_plane);
     vl_mem_free(r->paint);
-    r->alpha[0] = r->alpha[1] = r->alpha_half = r->alpha_plane = NULL;
+    r->alpha[0] = r->alpha[1] = r->alpha_half = r->alpha_aside = r->alpha_plane = NULL;
     r->paint = NULL;
     r->width = 0;
 }
@@ -66,10 +74,11 @@ static int make_rows(vl_redact *r, const veil_frame *f) {
     for (int i = 0; i < 2; i++)
         r->alpha[i] = vl_mem_alloc(px, 1);
     r->alpha_half = vl_mem_alloc(px, 1);
+    r->alpha_aside = vl_mem_alloc(px, 1);
     r->alpha_plane = vl_mem_alloc((size_t)widest, 1);
     r->paint = vl_mem_alloc((size_t)widest, sizeof(uint16_t));
     if (r->alpha[0] == NULL || r->alpha[1] == NULL || r->alpha_half == NULL ||
-        r->alpha_plane == NULL || r->paint == NULL ||
+        r->alpha_plane == NULL || r->alpha_aside == NULL || r->paint == NULL ||
         vl_cells_rows_make(&r->rows, l, f->width) != VEIL_OK) {
         free_rows(r);
         return VEIL_E_NOMEM;
@@ -105,6 +114,8 @@ void vl_redact_destroy(vl_redact *r) {
     vl_mem_free(r->mask);
     vl_mem_free(r->group);
     vl_mem_free(r->distance);
+    vl_mem_free(r->aside);
+    vl_mem_free(r->aside_distance);
     vl_mem_free(r);
 }
 
@@ -181,6 +192,45 @@ static void paint_row(const job *j, int p, int32_t y, int32_t lo, int32_t n, uin
     (bytes == 2 ? j->r->pix.blend_u16 : j->r->pix.blend_u8)(dst, paint, alpha, samples);
 }
 
+/* Row y of one mask beside the group's, in r->alpha_aside in columns of the frame; *x0..*x1 is
+ * where it may be above 0 inside the group. False: nowhere. */
+static bool aside_row(vl_redact *r, const group *g, const vl_mask *m, int32_t y, int32_t *x0,
+                      int32_t *x1) {
+    if (y < m->area.y0 || y >= m->area.y1)
+        return false;
+    *x0 = m->area.x0 > g->area.x0 ? m->area.x0 : g->area.x0;
+    *x1 = m->area.x1 < g->area.x1 ? m->area.x1 : g->area.x1;
+    if (*x0 >= *x1)
+        return false;
+    int32_t lo, hi;
+    lo = hi = 0;
+    memset(r->alpha_aside + m->area.x0, 0, (size_t)(m->area.x1 - m->area.x0));
+    vl_mask_row(m, &r->pix, y, 0, r->alpha_aside, &lo, &hi);
+    return true;
+}
+
+/* Takes the faces that stay clear out of a row of a group's alpha, and puts hidden ones in again.
+ */
+static void spare_row(vl_redact *r, const group *g, int32_t y, uint8_t *alpha) {
+    int32_t x0, x1;
+    for (size_t i = 0; i < r->n_clear; i++) {
+        if (!aside_row(r, g, &r->aside[i], y, &x0, &x1))
+            continue;
+        for (int32_t x = x0; x < x1; x++) {
+            uint8_t most = (uint8_t)(255 - r->alpha_aside[x]), *a = &alpha[x - g->area.x0];
+            *a = *a < most ? *a : most;
+        }
+    }
+    for (size_t i = r->n_clear; i < r->n_clear + r->n_core; i++) {
+        if (!aside_row(r, g, &r->aside[i], y, &x0, &x1))
+            continue;
+        for (int32_t x = x0; x < x1; x++) {
+            uint8_t least = r->alpha_aside[x], *a = &alpha[x - g->area.x0];
+            *a = *a > least ? *a : least;
+        }
+    }
+}
+
 /* Rows y and y + 1 of luma, y even, and the chroma that belongs to them. */
 static void paint_pair(const job *j, int32_t y) {
     vl_redact *r = j->r;
@@ -192,6 +242,11 @@ static void paint_pair(const job *j, int32_t y) {
             continue;
         for (size_t k = g->first; k < g->first + g->n; k++)
             vl_mask_row(&r->mask[k], &r->pix, y + i, g->area.x0, r->alpha[i], &lo, &hi);
+        if (r->n_clear > 0 && lo < hi) {
+            spare_row(r, g, y + i, r->alpha[i]);
+            lo = 0; /* a core may lie beside the ellipse */
+            hi = width;
+        }
     }
     if (lo >= hi)
         return;
@@ -312,8 +367,52 @@ static int draw_images(vl_redact *r, const veil_frame *f, size_t n, const vl_red
     return err;
 }
 
+/* Shapes of what is beside the masks; cores count only where something stays clear. */
+static bool make_aside(vl_redact *r, const veil_frame *f, const vl_redact_aside *aside) {
+    r->n_clear = r->n_core = 0;
+    if (aside == NULL || aside->n_clear == 0)
+        return true;
+    void *room = r->aside;
+    bool ok = make_room(&room, &r->aside_room, aside->n_clear + aside->n_core, sizeof *r->aside);
+    r->aside = room;
+    size_t px = 0;
+    for (size_t i = 0; ok && i < aside->n_clear; i++) {
+        vl_mask *m = &r->aside[r->n_clear];
+        if (vl_mask_make_clear(m, f, aside->clear[i])) {
+            px += (size_t)(m->area.x1 - m->area.x0);
+            r->n_clear++;
+        }
+    }
+    const vl_redact_style hard = {.shape = VEIL_SHAPE_BOX, .feather = CORE_FEATHER};
+    for (size_t i = 0; ok && r->n_clear > 0 && i < aside->n_core; i++) {
+        vl_mask *m = &r->aside[r->n_clear + r->n_core];
+        if (!vl_mask_make(m, f, aside->core[i], &hard)) {
+            r->n_clear = r->n_core = 0; /* nothing is spared beside a face that is anywhere */
+            return true;
+        }
+        if (m->area.x0 < m->area.x1 && m->area.y0 < m->area.y1) {
+            px += (size_t)(m->area.x1 - m->area.x0);
+            r->n_core++;
+        }
+    }
+    room = r->aside_distance;
+    ok = ok && make_room(&room, &r->aside_distance_room, px + 1, sizeof *r->aside_distance);
+    r->aside_distance = room;
+    float *next = r->aside_distance;
+    for (size_t i = 0; ok && i < r->n_clear + r->n_core; i++) {
+        vl_mask_distances(&r->aside[i], next);
+        next += r->aside[i].area.x1 - r->aside[i].area.x0;
+    }
+    return ok;
+}
+
 int vl_redact_draw(vl_redact *r, const veil_frame *f, const vl_rect *masks, size_t n,
                    const vl_redact_style *style) {
+    return vl_redact_draw_beside(r, f, masks, n, style, NULL);
+}
+
+int vl_redact_draw_beside(vl_redact *r, const veil_frame *f, const vl_rect *masks, size_t n,
+                          const vl_redact_style *style, const vl_redact_aside *aside) {
     int err = vl_frame_check(f);
     if (err != VEIL_OK)
         return err;
@@ -327,7 +426,7 @@ int vl_redact_draw(vl_redact *r, const veil_frame *f, const vl_rect *masks, size
     room = r->group;
     ok = make_room(&room, &r->group_room, n, sizeof *r->group) && ok;
     r->group = room;
-    if (!ok || make_rows(r, f) != VEIL_OK)
+    if (!ok || make_rows(r, f) != VEIL_OK || !make_aside(r, f, aside))
         return VEIL_E_NOMEM;
     size_t used = 0;
     for (size_t i = 0; i < n; i++) {

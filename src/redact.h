@@ -18,6 +18,14 @@ typedef struct {
     ptrdiff_t image_stride;
 } vl_redact_style;
 
+/* Faces that stay visible beside hidden ones. */
+typedef struct {
+    const vl_rect *clear; /* boxes whose inner ellipse no mask may reach into ... */
+    size_t n_clear;
+    const vl_rect *core; /* ... but where a hidden face itself is: these boxes are hidden whole */
+    size_t n_core;
+} vl_redact_aside;
+
 int vl_redact_create(vl_redact **out);
 void vl_redact_destroy(vl_redact *r);
 
@@ -32,6 +40,10 @@ void vl_redact_set_cpu(vl_redact *r, uint32_t cpu_off);
  * caller covers it. The result is the same for every level. */
 int vl_redact_draw(vl_redact *r, const veil_frame *f, const vl_rect *masks, size_t n,
                    const vl_redact_style *style);
+
+/* The same beside faces that stay clear. Cores count only where a mask is. aside NULL: none. */
+int vl_redact_draw_beside(vl_redact *r, const veil_frame *f, const vl_rect *masks, size_t n,
+                          const vl_redact_style *style, const vl_redact_aside *aside);
 
 /* Flat dark picture over everything, alpha left alone. Needs no memory, cannot fail on a checked
  * frame. */

@@ -227,6 +227,7 @@ void veil_destroy(veil *v) {
     vl_mem_free(v->small[1]);
     vl_mem_free(v->dets);
     vl_mem_free(v->masks);
+    vl_mem_free(v->aside);
     vl_mem_free(v->wishes);
     vl_mem_free(v->out);
     vl_mem_free(v);
@@ -331,7 +332,7 @@ int veil_redact(veil *v, const veil_frame *frame, const veil_track *tracks, size
         vl_redact_cover(frame);
         err = boxes == NULL ? VEIL_E_NOMEM : VEIL_OK;
     } else {
-        err = vl_hide_boxes(v, frame, boxes, k, &set);
+        err = vl_hide_boxes(v, frame, boxes, k, NULL, &set);
     }
     pthread_mutex_unlock(&v->draw);
     vl_mem_free(boxes);

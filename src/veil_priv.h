@@ -63,6 +63,8 @@ struct veil {
     size_t n_dets;
     vl_rect *masks; /* grows */
     size_t cap_masks;
+    vl_rect *aside; /* grows */
+    size_t cap_aside;
     bool last_covered;
 
     /* Any thread, under lock. */
@@ -91,9 +93,10 @@ int vl_analyse_frame(veil *v, vl_slot *slot);
 /* Fixes and draws the oldest frame, or covers it. VEIL_OK or why it was covered. */
 int vl_hide_frame(veil *v, veil_result *result);
 
-/* Draws boxes (upright px, no padding yet) into f; on failure f is covered. */
+/* Draws boxes (upright px, no padding yet) into f, beside faces that stay clear (px of f as stored;
+ * NULL: none); on failure f is covered. */
 int vl_hide_boxes(veil *v, const veil_frame *f, const vl_rect *boxes, size_t n,
-                  const vl_settings *set);
+                  const vl_redact_aside *aside, const vl_settings *set);
 
 void vl_veil_log(veil *v, int level, const char *text);
 

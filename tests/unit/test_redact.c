@@ -174,6 +174,117 @@ static void masks_on_one_face_share_averages(void **state) {
     assert_int_equal(grids_of(&f, &s, grid), 1);
 }
 
+/* ------------------------------------------------------------------ beside faces that stay clear
+ */
+
+/* How far a luma pixel is out of the ellipse in a box, 1 on its edge. */
+static double ellipse_at(vl_rect b, int32_t x, int32_t y) {
+    return hypot((x + 0.5 - b.x - b.w / 2.0) / (b.w / 2.0),
+                 (y + 0.5 - b.y - b.h / 2.0) / (b.h / 2.0));
+}
+
+static bool box_has(vl_rect b, int32_t x, int32_t y) {
+    return x + 1 > b.x && x < b.x + b.w && y + 1 > b.y && y < b.y + b.h;
+}
+
+static vl_rect grown(vl_rect r, float part) {
+    return (vl_rect){r.x - r.w * part, r.y - r.h * part, r.w * (1 + 2 * part),
+                     r.h * (1 + 2 * part)};
+}
+
+static void draw_beside(const picture *p, const scene *s, vl_rect clear, vl_rect core,
+                        uint32_t cpu_off) {
+    vl_redact *r = NULL;
+    vl_redact_aside aside = {.clear = &clear, .n_clear = 1, .core = &core, .n_core = 1};
+    assert_int_equal(vl_redact_create(&r), VEIL_OK);
+    vl_redact_set_cpu(r, cpu_off);
+    assert_int_equal(vl_redact_draw_beside(r, &p->frame, s->box, s->n, &s->style, &aside), VEIL_OK);
+    vl_redact_destroy(r);
+}
+
+/* A mask reaches over a kept face: that face is as it was, the hidden face's own box is hidden as
+ * without the kept one, and so is everything outside the kept face. */
+static void check_beside(veil_format format, veil_style style, vl_rect clear, vl_rect core) {
+    scene s = {.n = 2, .style = style_of(style, VEIL_SHAPE_ELLIPSE)};
+    s.box[0] = grown(core, 0.6f);
+    s.box[1] = (vl_rect){100, 60, 30, 30};
+    picture before = picture_make(format, 141, 111, false);
+    picture_noise(&before, 7);
+    picture beside = picture_copy(&before), plain = picture_copy(&before),
+            slow = picture_copy(&before);
+    draw(&plain, &s, 0);
+    draw_beside(&beside, &s, clear, core, 0);
+    draw_beside(&slow, &s, clear, core, VEIL_CPU_ALL);
+    assert_true(picture_same(&beside, &slow));
+    size_t n_clear = 0, n_core = 0, n_rest = 0;
+    const vl_frame_layout *l = vl_frame_layout_of(format);
+    for (int k = 0; k < l->n_channels; k++)
+        for (int32_t y = 0; y < picture_channel_height(&before.frame, k); y++)
+            for (int32_t x = 0; x < picture_channel_width(&before.frame, k); x++) {
+                const vl_frame_channel *c = &l->channel[k];
+                bool in_core = false, inside = true, outside = true;
+                for (int32_t ly = y << c->y_shift; ly < (y + 1) << c->y_shift; ly++)
+                    for (int32_t lx = x << c->x_shift; lx < (x + 1) << c->x_shift; lx++) {
+                        in_core = in_core || box_has(core, lx, ly);
+                        inside = inside && ellipse_at(clear, lx, ly) < 0.88 &&
+                                 !box_has(grown(core, 0.08f), lx, ly);
+                        outside = outside && ellipse_at(clear, lx, ly) > 1.02;
+                    }
+                int32_t v = picture_get(&beside.frame, k, x, y);
+                int32_t was = picture_get(&before.frame, k, x, y);
+                if (in_core || outside)
+                    assert_int_equal(v, picture_get(&plain.frame, k, x, y));
+                else if (inside)
+                    assert_int_equal(v, was);
+                n_core += in_core && v != was;
+                n_rest += outside && v != was;
+                n_clear += inside && picture_get(&plain.frame, k, x, y) != was;
+            }
+    assert_true(n_core > 20 && n_rest > 20 && n_clear > 20);
+    picture_free(&before);
+    picture_free(&beside);
+    picture_free(&plain);
+    picture_free(&slow);
+}
+
+static void kept_faces_stay_clear(void **state) {
+    (void)state;
+    static const vl_rect clear = {20, 20, 60, 75};
+    static const vl_rect cores[] = {{70, 40, 24, 30}, {74, 10.5f, 24, 30}, {60, 70, 24.2f, 30}};
+    for (int f = VEIL_FORMAT_NONE + 1; f < VEIL_FORMAT_COUNT; f++)
+        for (int style = VEIL_STYLE_BLUR; style <= VEIL_STYLE_SOLID; style++)
+            for (size_t i = 0; i < 3; i++)
+                check_beside((veil_format)f, (veil_style)style, clear, cores[i]);
+}
+
+/* A face that stays clear but is nowhere is not spared; a hidden one that is nowhere hides all. */
+static void places_that_are_none(void **state) {
+    (void)state;
+    scene s = {.n = 1, .style = style_of(VEIL_STYLE_SOLID, VEIL_SHAPE_BOX)};
+    s.box[0] = (vl_rect){10, 10, 80, 80};
+    static const vl_rect good = {20, 20, 40, 40}, core = {70, 70, 10, 10};
+    const vl_rect bad[] = {
+        {NAN, 20, 40, 40}, {20, 20, INFINITY, 40}, {20, 20, -40, -40}, {0, 0, 0, 0}};
+    picture before = picture_make(VEIL_FORMAT_I420, 100, 100, false);
+    picture_noise(&before, 3);
+    picture plain = picture_copy(&before);
+    draw(&plain, &s, 0);
+    for (size_t i = 0; i < 4; i++) {
+        picture p = picture_copy(&before);
+        draw_beside(&p, &s, bad[i], core, 0);
+        assert_true(picture_same(&p, &plain));
+        picture_free(&p);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        picture p = picture_copy(&before);
+        draw_beside(&p, &s, good, bad[i], 0);
+        assert_true(picture_same(&p, &plain));
+        picture_free(&p);
+    }
+    picture_free(&before);
+    picture_free(&plain);
+}
+
 static void grids_are_coarse(void **state) {
     (void)state;
     for (int32_t w = 1; w < 200; w += 3)
@@ -203,6 +314,8 @@ int main(void) {
         cmocka_unit_test(strengths_and_edges),
         cmocka_unit_test(overlapping_masks),
         cmocka_unit_test(masks_on_one_face_share_averages),
+        cmocka_unit_test(kept_faces_stay_clear),
+        cmocka_unit_test(places_that_are_none),
         cmocka_unit_test(grids_are_coarse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -320,6 +320,30 @@ static void walks_behind_the_speaker(void **state) {
     veil_destroy(v);
 }
 
+/* A bystander beside the speaker is lost, and its mask grows: over the wall, not over the speaker's
+ * face. Where the bystander was seen last stays hidden. */
+static void growth_spares_the_speaker(void **state) {
+    (void)state;
+    scene s = {.face = {speaker, bystander}, .n = 2};
+    s.face[1].x = 168; /* the speaker's ends at 170 */
+    s.face[1].seen_to = 40;
+    veil *v = make(&s, 250 * MS, NULL, NULL);
+    output *o = run(v, 70);
+    for (int i = 20; i < 62; i++) {
+        veil_detection face = {121, 51, 48, 58, 0, 0}, wall = {193, 60, 8, 30, 0, 0};
+        face.x += 2;
+        face.y += 3;
+        face.w -= 4;
+        face.h -= 6;
+        assert_true(scene_changed(&o->f[i], face) < 0.02f);
+        assert_true(scene_hidden(&o->f[i], &s.face[1]));
+        if (i > 55)
+            assert_true(scene_changed(&o->f[i], wall) > 0.85f);
+    }
+    output_free(o);
+    veil_destroy(v);
+}
+
 /* ------------------------------------------------------------------ the user's word */
 
 typedef struct {
@@ -697,6 +721,7 @@ int main(void) {
         cmocka_unit_test(no_frame_is_exposed),
         cmocka_unit_test(lookahead_takes_back),
         cmocka_unit_test(walks_behind_the_speaker),
+        cmocka_unit_test(growth_spares_the_speaker),
         cmocka_unit_test(latency_is_exact),
         cmocka_unit_test(full_says_again),
         cmocka_unit_test(user_decides),
