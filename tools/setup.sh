@@ -5,7 +5,7 @@ set -eu
 
 build="gcc libc6-dev binutils make pkg-config meson ninja-build libavcodec-dev libavformat-dev
 libavfilter-dev libavutil-dev libavdevice-dev libswscale-dev libswresample-dev libjansson-dev
-libprotobuf-c-dev protobuf-c-compiler libmatio-dev libpng-dev libexpat1-dev"
+libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libmatio-dev libpng-dev libexpat1-dev"
 media="ffmpeg python3"
 test="g++ libcmocka-dev clang-format python3-numpy"
 fuzz="clang"
