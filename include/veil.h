@@ -386,6 +386,82 @@ typedef struct {
 VEIL_API int veil_net_detect(veil_net *net, const veil_frame *frame, float min_score,
                              veil_detection *out, size_t cap, size_t *n);
 
+/* ------------------------------------------------------------------ explanation */
+/* What in the picture spoke for a face's class. An object of its own with memory of its own: slow
+ * beside veil_process (some network runs a face) and never part of it. Explained is the float
+ * network behind a model: of an integer model its weights times their scales, without the rounding
+ * between layers. Needs a model with veil's own decoder. */
+
+typedef enum {
+    VEIL_CLASS_INTERVIEW = 0, /**< rather interview than background */
+    VEIL_CLASS_BACKGROUND,    /**< rather background than interview */
+    VEIL_CLASS_FACE           /**< a face at all */
+} veil_class;
+
+typedef enum {
+    VEIL_METHOD_AUTO = 0,  /**< VEIL_METHOD_HIRESCAM */
+    VEIL_METHOD_GRADCAM,   /**< each channel of a layer by its mean gradient */
+    VEIL_METHOD_GRADCAMPP, /**< Grad-CAM++: positive gradients, weighted by their share */
+    VEIL_METHOD_HIRESCAM,  /**< gradient times value, place by place: what this very face used */
+    VEIL_METHOD_EIGENCAM,  /**< first principal component of a layer; knows no class */
+    VEIL_METHOD_OCCLUSION  /**< the model as it is, run again with parts of the picture greyed */
+} veil_method;
+
+typedef struct veil_explainer veil_explainer;
+
+/** Fill with veil_explainer_options_init, then change fields. */
+typedef struct {
+    size_t struct_size;
+    const void *model; /**< bytes, read during creation only; NULL = built in */
+    size_t model_size;
+    int32_t threads;     /**< 0 = one per core, at most 4 */
+    uint32_t cpu_off;    /**< VEIL_CPU_* levels not to use */
+    int32_t input_width; /**< network input, px, multiple of 32; 0 = from the frame size */
+    int32_t input_height;
+    int32_t randomise; /**< so many convolutions, from the end, get random weights: a map that does
+                            not change then explains nothing; 0 = none */
+} veil_explainer_options;
+
+/** The face that was explained and how. */
+typedef struct {
+    float x, y, w, h;       /**< box in luma px of the frame as given */
+    float score, interview; /**< P(face), P(interview | face) of the explained cell, 0..1 */
+    float logit;            /**< the number that was explained */
+    float peak;             /**< value that is 1 in the map; 0: nothing speaks for the class */
+    int32_t output;         /**< index for veil_net_output, */
+    int32_t cell_x, cell_y; /**< and the cell there */
+    int32_t net_width, net_height;     /**< network input, px */
+    const char *layer;                 /**< lives as long as the explainer; "" for occlusion */
+    int32_t layer_width, layer_height; /**< cells of the layer, or places of the mask */
+} veil_explanation;
+
+/** What to explain; zero is the default. */
+typedef struct {
+    size_t struct_size;
+    veil_class target;
+    veil_method method;
+    const char *layer; /**< name as in veil_layer; NULL or "auto" = the last one that
+                           everything passes through */
+    float x, y, w, h;  /**< the face, as in veil_track or veil_detection; w 0 = the surest */
+    const veil_explanation *cell; /**< explain this very cell again; the box is not used */
+    int32_t patch; /**< occlusion: side of the mask in px of the input; 0 = half the face, 16..96 */
+    float *map;    /**< filled: the whole frame as given, 0..1, rows of map_width; NULL = none */
+    int32_t map_width, map_height; /**< 1..8192 */
+} veil_explain_options;
+
+/** Fills in defaults. struct_size is sizeof(veil_explainer_options). Any thread. */
+VEIL_API void veil_explainer_options_init(veil_explainer_options *opt, size_t struct_size);
+
+/** Makes an explainer; opt NULL = defaults. VEIL_E_UNSUPPORTED: a model of another decoder. Memory
+ * is bounded by 1 GiB each for values and gradients, and is about 60 MB for an input of 640x384. */
+VEIL_API int veil_explainer_create(veil_explainer **out, const veil_explainer_options *opt);
+VEIL_API void veil_explainer_destroy(veil_explainer *e);
+
+/** Explains one face. frame NULL: the frame of the last call (its network run is used again).
+ * Allocates. VEIL_E_NOT_FOUND: no such layer, or the network sees no face at the box. */
+VEIL_API int veil_explain(veil_explainer *e, const veil_frame *frame,
+                          const veil_explain_options *opt, veil_explanation *out);
+
 #ifdef __cplusplus
 }
 #endif

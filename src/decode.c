@@ -14,9 +14,6 @@ float vl_decode_sigmoid(float x) {
 
 /* ------------------------------------------------------------------ veil: our own */
 
-/* (H,W,6) at each stride: tx ty tw th face interview. */
-#define VEIL_CHANNELS 6
-
 static int veil_check(const vl_decode_params *p, const vl_net *net) {
     (void)p;
     size_t n = vl_net_outputs(net);
@@ -25,25 +22,28 @@ static int veil_check(const vl_decode_params *p, const vl_net *net) {
     for (size_t i = 0; i < n; i++) {
         veil_tensor t;
         if (vl_net_output(net, i, &t) != VEIL_OK || !vl_decode_usable(&t) ||
-            t.channels != VEIL_CHANNELS)
+            t.channels != VL_DECODE_CHANNELS)
             return VEIL_E_MODEL;
     }
     return VEIL_OK;
 }
 
+vl_candidate vl_decode_own_cell(const veil_tensor *t, int32_t y, int32_t x) {
+    const float *o = vl_decode_cell(t, y, x), s = (float)t->stride;
+    return (vl_candidate){.cx = ((float)x + 0.5f + o[0]) * s,
+                          .cy = ((float)y + 0.5f + o[1]) * s,
+                          .w = s * expf(vl_decode_clamp(o[2], LOG_SIZE_MIN, LOG_SIZE_MAX)),
+                          .h = s * expf(vl_decode_clamp(o[3], LOG_SIZE_MIN, LOG_SIZE_MAX)),
+                          .score = o[VL_DECODE_FACE],
+                          .interview = vl_decode_sigmoid(o[VL_DECODE_INTERVIEW])};
+}
+
 static int veil_level(const veil_tensor *t, vl_candidates *c) {
-    float s = (float)t->stride, min_logit = c->min_logit;
     for (int32_t y = 0; y < t->height; y++) {
         for (int32_t x = 0; x < t->width; x++) {
-            const float *o = vl_decode_cell(t, y, x);
-            if (vl_decode_empty(o[4], min_logit))
+            if (vl_decode_empty(vl_decode_cell(t, y, x)[VL_DECODE_FACE], c->min_logit))
                 continue;
-            vl_candidate k = {.cx = ((float)x + 0.5f + o[0]) * s,
-                              .cy = ((float)y + 0.5f + o[1]) * s,
-                              .w = s * expf(vl_decode_clamp(o[2], LOG_SIZE_MIN, LOG_SIZE_MAX)),
-                              .h = s * expf(vl_decode_clamp(o[3], LOG_SIZE_MIN, LOG_SIZE_MAX)),
-                              .score = o[4],
-                              .interview = vl_decode_sigmoid(o[5])};
+            vl_candidate k = vl_decode_own_cell(t, y, x);
             if (!vl_candidates_push(c, &k))
                 return VEIL_E_INTERNAL;
         }

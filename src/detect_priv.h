@@ -76,6 +76,10 @@ static inline bool vl_decode_usable(const veil_tensor *t) {
 
 float vl_decode_sigmoid(float x);
 
+/* Channels of an output of veil's own decoder: tx ty tw th face interview. */
+enum { VL_DECODE_FACE = 4, VL_DECODE_INTERVIEW = 5, VL_DECODE_CHANNELS = 6 };
+vl_candidate vl_decode_own_cell(const veil_tensor *t, int32_t y, int32_t x);
+
 /* False when a value is not a number or absurd. */
 bool vl_candidates_push(vl_candidates *c, const vl_candidate *item);
 

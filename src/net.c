@@ -1,11 +1,10 @@
 /* The network by itself (veil_net_* of veil.h): a parsed model, a planned net, and what it takes to
  * find faces in one picture. Everything it does is done by nn, scale and detect. */
-#include "veil.h"
+#include "net.h"
 
 #include "detect.h"
 #include "frame.h"
 #include "mem.h"
-#include "nn/nn.h"
 #include "pool.h"
 #include "scale.h"
 
@@ -27,7 +26,7 @@ struct veil_net {
 extern const unsigned char vl_builtin_model[], vl_builtin_model_end[];
 #endif
 
-static int parse_model(vl_model **out, const void *model, size_t size) {
+int vl_net_parse_model(vl_model **out, const void *model, size_t size) {
     if (model != NULL)
         return vl_model_parse(out, model, size);
 #ifdef VEIL_HAVE_BUILTIN_MODEL
@@ -38,7 +37,7 @@ static int parse_model(vl_model **out, const void *model, size_t size) {
 #endif
 }
 
-static int32_t thread_count(int32_t wanted) {
+int32_t vl_net_threads(int32_t wanted) {
     if (wanted > 0)
         return wanted;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -46,9 +45,9 @@ static int32_t thread_count(int32_t wanted) {
 }
 
 static int create_parts(veil_net *n, const void *model, size_t size, const veil_net_options *o) {
-    int err = parse_model(&n->model, model, size);
+    int err = vl_net_parse_model(&n->model, model, size);
     if (err == VEIL_OK)
-        err = vl_pool_create(&n->pool, thread_count(o->threads));
+        err = vl_pool_create(&n->pool, vl_net_threads(o->threads));
     if (err == VEIL_OK)
         err = vl_net_create(&n->net, n->model, n->pool, o->cpu_off, o->keep_all);
     if (err == VEIL_OK)
