@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { FLAG, TEXT, INTEGER, NUMBER, SIZE, CHOICE, LIST, INPUT } kind;
+typedef enum { FLAG, TEXT, INTEGER, NUMBER, SIZE, CHOICE, LIST, INPUT, OUTPUT } kind;
 
 typedef struct {
     unsigned commands;
@@ -30,8 +30,9 @@ typedef struct {
 static const spec table[] = {
     {RDR, NULL, NULL, FLAG, 0, 0, 0, NULL, "Input and output"},
     {RDR, "i", "input", INPUT, 0, 0, 0, "IN", "an input, instead of naming it without an option"},
-    {RDR, "o", "output", TEXT, AT(output), 0, 0, "OUT",
-     "where to write: a file, a folder (ends in /), or - for standard output"},
+    {RDR, "o", "output", OUTPUT, AT(output), 0, 0, "OUT",
+     "where to write: a file, a folder (ends in /), - for standard output, an address; several\n"
+     "                            may be given for live inputs"},
     {RDR, "y", "overwrite", FLAG, AT(overwrite), 0, 0, NULL, "overwrite an output that exists"},
     {RR, "f", "format", TEXT, AT(format), 0, 0, "NAME",
      "format of the output (mp4, mkv, mpegts, y4m ...)"},
@@ -109,6 +110,38 @@ static const spec table[] = {
      "pixel format of the output (the input's)"},
     {RR, "encoder-options", NULL, TEXT, AT(encoder_options), 0, 0, "K=V:K=V",
      "more options of the encoder"},
+
+    {CLI_RUN, NULL, NULL, FLAG, 0, 0, 0, NULL,
+     "Live (chosen by itself for cameras and rtmp, rtsp, srt, udp, HLS)"},
+    {CLI_RUN, "live", NULL, FLAG, AT(live), 0, 0, NULL,
+     "treat the input as live: never wait, cover what is late or missing"},
+    {CLI_RUN, "realtime", "re", FLAG, AT(realtime), 0, 0, NULL, "play a file at its own speed"},
+    {CLI_RUN, "loop", NULL, FLAG, AT(loop), 0, 0, NULL, "play a file again and again"},
+    {CLI_RUN, "listen", NULL, FLAG, AT(listen), 0, 0, NULL,
+     "rtmp: wait for the sender (phone, OBS) to connect to the input's address"},
+    {CLI_RUN, "stay", NULL, FLAG, AT(stay), 0, 0, NULL, "go on covered when a file or pipe ends"},
+    {CLI_RUN, "record", NULL, TEXT, AT(record), 0, 0, "FILE", "write the hidden video there too"},
+    {CLI_RUN, "duration", NULL, NUMBER, AT(duration_s), 0.001, 1e9, "SECONDS", "end after so much"},
+    {CLI_RUN, "hwaccel", NULL, TEXT, AT(hwaccel), 0, 0, "auto|none|vaapi|nvdec|v4l2m2m",
+     "hardware decoding (auto: where there is some)"},
+    {CLI_RUN, "size", NULL, TEXT, AT(size), 0, 0, "WxH",
+     "size of the outputs (the input's); covers are sent at once then"},
+    {CLI_RUN, "fps", NULL, NUMBER, AT(fps), 1, 240, "N",
+     "nominal rate of the outputs (the input's)"},
+    {CLI_RUN, "card", NULL, TEXT, AT(card), 0, 0, "FILE",
+     "picture sent while the input is lost (flat dark)"},
+    {CLI_RUN, "input-options", NULL, TEXT, AT(input_options), 0, 0, "K=V:K=V",
+     "options of FFmpeg's demuxer and protocol"},
+    {CLI_RUN, "output-options", NULL, TEXT, AT(output_options), 0, 0, "K=V:K=V",
+     "options of FFmpeg's muxer and protocol"},
+    {CLI_RUN, "input-timeout", NULL, NUMBER, AT(input_timeout_s), 0.5, 3600, "SECONDS",
+     "open the input again when nothing came for so long (10)"},
+    {CLI_RUN, "config", NULL, TEXT, AT(config), 0, 0, "FILE",
+     "JSON settings, read again on SIGHUP"},
+    {CLI_RUN, "status", NULL, CHOICE, AT(status), 0, 0, "text|json|none",
+     "a line a second on standard error"},
+    {CLI_RUN, "metrics", NULL, TEXT, AT(metrics), 0, 0, "[ADDR:]PORT",
+     "figures for Prometheus over HTTP (127.0.0.1 unless ADDR is given)"},
 
     {CLI_ANY, NULL, NULL, FLAG, 0, 0, 0, NULL, "Others"},
     {RDR, "threads", NULL, INTEGER, AT(threads), 1, 256, "N", "threads of each part"},
@@ -261,6 +294,14 @@ static int store(cli_options *o, const spec *s, const char *command, const char 
         return 0;
     case INPUT:
         o->inputs[o->n_inputs++] = value;
+        return 0;
+    case OUTPUT:
+        if (o->n_outputs >= CLI_OUTPUTS_MAX) {
+            cli_error(command, "at most %d outputs are taken", CLI_OUTPUTS_MAX);
+            return CLI_USAGE;
+        }
+        o->outputs[o->n_outputs++] = value;
+        o->output = o->outputs[0];
         return 0;
     case LIST: {
         bool keep = s->offset == AT(keep_zones);

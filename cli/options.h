@@ -14,13 +14,16 @@
 #define CLI_DOCTOR 8u
 #define CLI_ANY    15u
 
-#define CLI_INPUTS_MAX 4096
+#define CLI_INPUTS_MAX  4096
+#define CLI_OUTPUTS_MAX 15
 
 typedef struct {
     /* what and where */
     const char **inputs; /* borrowed from argv; the array is the options' own */
     size_t n_inputs;
     const char *output, *format, *input_format;
+    const char *outputs[CLI_OUTPUTS_MAX]; /* all of them; output is the first */
+    size_t n_outputs;
     const char *edits, *audit, *report, *model;
     bool overwrite, keep_audio, keep_metadata, no_audio, no_subtitles, allow_truncated;
     /* who and how */
@@ -37,6 +40,11 @@ typedef struct {
     /* encoding */
     const char *codec, *bit_rate, *crf, *preset, *tune, *pixel_format, *encoder_options;
     int gop;
+    /* live */
+    bool live, realtime, loop, listen, stay;
+    const char *record, *hwaccel, *metrics, *config, *input_options, *output_options, *card, *size;
+    double duration_s, fps, input_timeout_s;
+    int status; /* 0 text, 1 json, 2 none */
     /* messages */
     bool quiet, verbose, help, version;
     int progress; /* 0 auto, 1 bar, 2 json, 3 none */

@@ -1,5 +1,6 @@
 /* veil run: hides the faces of bystanders in videos and pictures. */
 #include "commands.h"
+#include "run_live.h"
 #include "work.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ static void print_help(void) {
          "  veil run interview.mp4 -o hidden.mp4\n"
          "  veil run interview.mp4 -o hidden.mp4 --keep none        hide everybody\n"
          "  veil run photos/ clips/*.mov -o hidden/                 many at once\n"
+         "  veil run /dev/video0 -o rtmp://host/live/key --record mine.mkv    live\n"
          "  ffmpeg ... -f matroska - | veil run - -o - | ffplay -   in a pipe");
     options_help(CLI_RUN);
 }
@@ -102,6 +104,15 @@ done:
     return status;
 }
 
+static int go_live(const cli_options *o) {
+    FILE *audit = NULL;
+    if (o->audit && !(audit = open_side_file(o->audit, o->overwrite, "run")))
+        return CLI_FAILED;
+    int status = run_live(o, audit);
+    int closed = close_side_file(audit, o->audit, "run");
+    return status != CLI_OK ? status : closed;
+}
+
 int cli_run(int argc, char **argv) {
     cli_options o;
     jobs list = {0};
@@ -123,6 +134,10 @@ int cli_run(int argc, char **argv) {
     }
     media_log_init(o.verbose);
     session_catch_signals();
+    if (run_live_wanted(&o)) {
+        status = go_live(&o);
+        goto done;
+    }
     status = jobs_make(&list, &o, "run");
     if (status == CLI_OK) {
         runner r = {0};

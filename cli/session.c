@@ -211,8 +211,7 @@ static int create(session *s, const char *model_path, const char *command) {
     return CLI_FAILED;
 }
 
-int session_open(session *s, const cli_options *o, const char *command,
-                 void (*on_event)(void *user, const veil_event *event), void *user) {
+int session_prepare(session *s, const cli_options *o, const char *command) {
     memset(s, 0, sizeof *s);
     s->verbose = o->verbose;
     veil_options_init(&s->options, sizeof s->options);
@@ -224,9 +223,6 @@ int session_open(session *s, const cli_options *o, const char *command,
     if (ret != CLI_OK)
         return ret;
     set_analysis(s, o);
-    s->on_event = on_event;
-    s->user = user;
-    s->options.on_event = on_event ? pass_event : NULL;
     s->options.log = on_log;
     s->options.user = s;
     set_fault(s);
@@ -237,7 +233,18 @@ int session_open(session *s, const cli_options *o, const char *command,
             return CLI_FAILED;
         s->options.model = s->model;
     }
-    return create(s, path, command);
+    return CLI_OK;
+}
+
+int session_open(session *s, const cli_options *o, const char *command,
+                 void (*on_event)(void *user, const veil_event *event), void *user) {
+    int ret = session_prepare(s, o, command);
+    if (ret != CLI_OK)
+        return ret;
+    s->on_event = on_event;
+    s->user = user;
+    s->options.on_event = on_event ? pass_event : NULL;
+    return create(s, session_model_path(o), command);
 }
 
 int session_reopen(session *s, const char *command) {

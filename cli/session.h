@@ -23,7 +23,11 @@ typedef struct {
     void *user; /* of on_event */
 } session;
 
-/* on_event may be NULL. Returns CLI_OK, or another status after one line on stderr. */
+/* Everything but the veil itself: what veil_create needs is in options. Returns CLI_OK, or another
+ * status after one line on stderr. session_close in both cases. */
+int session_prepare(session *s, const cli_options *o, const char *command);
+/* The same and the veil. on_event may be NULL. Returns CLI_OK, or another status after one line on
+ * stderr. */
 int session_open(session *s, const cli_options *o, const char *command,
                  void (*on_event)(void *user, const veil_event *event), void *user);
 /* A fresh veil with the same options, after a failed run left frames in the old one. */

@@ -80,7 +80,7 @@ const char *live_cover_text(live_cover_reason r) {
 }
 
 void live_event_send(live *s, live_event_kind kind, int output, const char *text,
-                     const veil_event *veil) {
+                     const veil_event *decision) {
     char masked[LIVE_TEXT_MAX];
     if (!s->o.on_event)
         return;
@@ -89,7 +89,7 @@ void live_event_send(live *s, live_event_kind kind, int output, const char *text
                         .output = output,
                         .time_s = (double)live_now(s) / (double)SECOND_NS,
                         .text = masked,
-                        .veil = veil};
+                        .veil = decision};
     pthread_mutex_lock(&s->events);
     s->o.on_event(s->o.user, &event);
     pthread_mutex_unlock(&s->events);
@@ -167,10 +167,18 @@ static void set_default(int64_t *value, int64_t fallback) {
         *value = fallback;
 }
 
+static int on_fault(void *user, const char *name) {
+    const live *s = user;
+    return s->fault(s->fault_user, name);
+}
+
 static int make_veil(live *s, media_error *err) {
     veil_options *v = &s->o.veil;
     v->on_event = on_decision;
     v->log = on_log;
+    s->fault = v->fault;
+    s->fault_user = v->user;
+    v->fault = v->fault ? on_fault : NULL;
     v->user = s;
     int ret = veil_create(&s->veil, v);
     v->model = NULL; /* read by now */

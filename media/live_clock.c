@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_NS       (10 * MS_NS)
-#define SOUND_LATE_NS (400 * MS_NS) /* sound that has not come so long after its frames: silence   \
-                                     */
+#define LOOK_NS (10 * MS_NS)
+#define SOUND_LATE_NS                                                                              \
+    (400 * MS_NS) /* sound that has not come so long after its frames: silence                     \
+                   */
 #define CARD_PX_MAX     8192
 #define AS_SOUND(ticks) av_rescale((ticks), SOUND_HZ, TICKS)
 

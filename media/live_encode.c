@@ -270,17 +270,16 @@ static int drain_audio(live_enc *e, const AVFrame *frame, media_error *err) {
     return media_fail_av(err, ret, "the sound encoder %s failed", e->audio_codec->name);
 }
 
-static int encode_audio(live_enc *e, const AVFrame *sound, media_error *err) {
+static int encode_audio(live_enc *e, const AVFrame *in, media_error *err) {
     if (!e->audio) /* sound that came before the first frame */
         return 0;
-    if (av_audio_fifo_size(e->fifo) == 0 ||
-        e->fifo_pts + av_audio_fifo_size(e->fifo) != sound->pts) {
+    if (av_audio_fifo_size(e->fifo) == 0 || e->fifo_pts + av_audio_fifo_size(e->fifo) != in->pts) {
         av_audio_fifo_reset(e->fifo); /* some were dropped for want of room */
-        e->fifo_pts = sound->pts;
+        e->fifo_pts = in->pts;
     }
-    if (av_audio_fifo_write(e->fifo, (void **)sound->extended_data, sound->nb_samples) < 0)
+    if (av_audio_fifo_write(e->fifo, (void **)in->extended_data, in->nb_samples) < 0)
         return media_fail(err, "out of memory");
-    int n = e->audio->frame_size > 0 ? e->audio->frame_size : sound->nb_samples;
+    int n = e->audio->frame_size > 0 ? e->audio->frame_size : in->nb_samples;
     while (av_audio_fifo_size(e->fifo) >= n) {
         if (fill_piece(e, n, err) != 0 || drain_audio(e, e->piece, err) != 0)
             return -1;

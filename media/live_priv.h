@@ -36,6 +36,8 @@ typedef struct {
 struct live {
     live_options o; /* texts are copies */
     veil *veil;
+    int (*fault)(void *user, const char *name); /* the caller's, for tests */
+    void *fault_user;
     pthread_mutex_t lock;
     pthread_cond_t changed; /* frame for previews, output size known, encoder open, end */
     pthread_mutex_t events; /* one event at a time */
@@ -101,7 +103,7 @@ struct live {
 /* live.c */
 int64_t live_now(const live *s);
 void live_event_send(live *s, live_event_kind kind, int output, const char *text,
-                     const veil_event *veil);
+                     const veil_event *decision);
 /* Remembers the last problem, masked, for the state. */
 void live_note_problem(live *s, const char *text);
 /* The session cannot go on. */

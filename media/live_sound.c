@@ -189,8 +189,8 @@ static void convert_and_put(sound_in *in, int64_t offset_ns, sound *to) {
     av_channel_layout_default(&o->ch_layout, 2);
     if (o->nb_samples <= 0 || av_frame_get_buffer(o, 0) < 0)
         return;
-    int n = swr_convert(in->swr, o->data, o->nb_samples, (const uint8_t **)f->extended_data,
-                        f->nb_samples);
+    int n = swr_convert(in->swr, o->data, o->nb_samples,
+                        (const uint8_t **)(uintptr_t)f->extended_data, f->nb_samples);
     float *data[2] = {(float *)(void *)o->data[0], (float *)(void *)o->data[1]};
     if (n > 0)
         put(to, data, n, position);

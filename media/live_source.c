@@ -48,13 +48,14 @@ static bool is_whole(const char *url) {
 }
 
 bool live_is_live(const char *url) {
-    struct stat st;
-    if (is_device(url) || (strstr(url, "://") && strncmp(url, "file:", 5) != 0))
-        return true;
-    size_t n = strlen(url);
-    if (n > 5 && strcmp(url + n - 5, ".m3u8") == 0)
-        return true;
-    return stat(url, &st) == 0 && S_ISCHR(st.st_mode) && strncmp(url, "/dev/video", 10) == 0;
+    static const char *const schemes[] = {"rtmp",   "rtsp",  "srt://",  "udp://",    "rtp://",
+                                          "tcp://", "rist:", "unix://", "/dev/video"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+            return true;
+    }
+    size_t n = strcspn(url, "?");
+    return n > 5 && strncmp(url + n - 5, ".m3u8", 5) == 0;
 }
 
 live_src *live_src_create(const live_source *source, media_error *err) {
@@ -405,7 +406,7 @@ static void put_flush(live *s) {
 static void tell_down(reader *r, const char *why) {
     live *s = r->s;
     char text[LIVE_TEXT_MAX];
-    snprintf(text, sizeof text, "%s", why);
+    secret_mask(text, sizeof text, why);
     live_note_problem(s, text);
     if (!r->down_told)
         live_event_send(s, LIVE_EVENT_INPUT_DOWN, 0, text, NULL);
