@@ -9,7 +9,7 @@
 #define VL_MEM_ALIGN 64u /* bytes; a cache line and a 512-bit register */
 
 /* Kernels may read (never write) so many bytes past the end of any buffer from vl_mem_alloc. */
-#define VL_MEM_EXTRA 64u
+#define VL_MEM_EXTRA 256u
 
 /* Zeroed memory of n * size bytes, aligned to VL_MEM_ALIGN, NULL on overflow, n*size == 0 or
  * failure. Free with vl_mem_free. */

@@ -235,12 +235,44 @@ static void every_tile(void **state) {
     }
 }
 
+/* Depthwise 3x3 of both strides: pixels taken together, pairs of rows, the ends of rows. */
+static void depthwise_3x3(void **state) {
+    (void)state;
+    static const int32_t channels[] = {1, 4, 8, 10, 16, 24, 32, 40, 64, 72, 128};
+    static const uint32_t acts[] = {VL_FMT_ACT_RELU, VL_FMT_ACT_NONE, VL_FMT_ACT_SILU};
+    for (size_t k = 0; k < sizeof channels / sizeof channels[0]; k++) {
+        for (int32_t width = 3; width <= 19; width++) {
+            conv_shape s = {.in_channels = channels[k],
+                            .out_channels = channels[k],
+                            .groups = channels[k],
+                            .kh = 3,
+                            .kw = 3,
+                            .sh = 1 + width % 2,
+                            .dilation = 1,
+                            .pad = 1,
+                            .height = 5 + width % 3,
+                            .width = width,
+                            .integer = true,
+                            .dense_rows = width % 5 != 0,
+                            .act = acts[width % 7 % 3],
+                            .residual = width % 7 == 4,
+                            .float_out = width % 7 == 5,
+                            .in_zero = 3,
+                            .out_zero = 7};
+            for (s.sw = 1; s.sw <= 2; s.sw++)
+                check(&s, (uint64_t)width);
+            s.sw = s.sh;
+            check(&s, (uint64_t)width);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integer_random),   cmocka_unit_test(integer_depthwise),
         cmocka_unit_test(integer_extremes), cmocka_unit_test(every_tile),
         cmocka_unit_test(float_random),     cmocka_unit_test(float_depthwise),
-        cmocka_unit_test(grouped),
+        cmocka_unit_test(grouped),          cmocka_unit_test(depthwise_3x3),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

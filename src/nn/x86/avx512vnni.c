@@ -9,21 +9,31 @@
 /* Sums of a tile that needs more than a clamp. The lanes go back to plain order first. */
 static void finish_general(const vl_conv *c, const vl_chunk *k, const __m512i *acc, uint8_t *out,
                            const uint8_t *residual, int pixels, int blocks) {
-    float plain[4 * 16];
     for (int i = 0; i < pixels; i++) {
-        for (int b = 0; b < blocks; b++) {
-            __m512 v = _mm512_cvtepi32_ps(acc[i * blocks + b]);
-            v = _mm512_fmadd_ps(v, _mm512_load_ps(k->mult + 16 * b),
-                                _mm512_load_ps(k->add + 16 * b));
-            float *to = plain + 4 * b;
-            _mm_storeu_ps(to, _mm512_castps512_ps128(v));
-            _mm_storeu_ps(to + 4 * blocks, _mm512_extractf32x4_ps(v, 1));
-            _mm_storeu_ps(to + 8 * blocks, _mm512_extractf32x4_ps(v, 2));
-            _mm_storeu_ps(to + 12 * blocks, _mm512_extractf32x4_ps(v, 3));
+        __m512 v[4];
+        float plain[4 * 16];
+        for (int b = 0; b < 4; b++) {
+            v[b] = _mm512_setzero_ps();
+            if (b >= blocks)
+                continue;
+            v[b] =
+                _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i * blocks + b]),
+                                _mm512_load_ps(k->mult + 16 * b), _mm512_load_ps(k->add + 16 * b));
         }
-        for (int32_t o = 0; o < k->n; o += 16)
-            vl_finish_512(&c->finish, _mm512_loadu_ps(plain + o), out, residual, k->first + o,
-                          k->n - o);
+        if (blocks == 4)
+            vl_plain_order_4(v);
+        for (int b = 0; b < blocks && (blocks == 2 || blocks == 3); b++) {
+            float *to = plain + 4 * b;
+            _mm_storeu_ps(to, _mm512_castps512_ps128(v[b]));
+            _mm_storeu_ps(to + 4 * blocks, _mm512_extractf32x4_ps(v[b], 1));
+            _mm_storeu_ps(to + 8 * blocks, _mm512_extractf32x4_ps(v[b], 2));
+            _mm_storeu_ps(to + 12 * blocks, _mm512_extractf32x4_ps(v[b], 3));
+        }
+        for (int b = 0; 16 * b < k->n; b++) {
+            if (blocks == 2 || blocks == 3)
+                v[b] = _mm512_loadu_ps(plain + 16 * b);
+            vl_finish_512(&c->finish, v[b], out, residual, k->first + 16 * b, k->n - 16 * b);
+        }
         out += c->out_pixel;
         if (residual != NULL)
             residual += c->finish.res_pixel;

@@ -16,6 +16,16 @@ VL_INLINE __m512i to_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
     return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
 }
 
+/* The inverse of the lanes' order of four vectors: v[i] becomes channels 16 i to 16 i + 15. */
+VL_INLINE void vl_plain_order_4(__m512 v[4]) {
+    __m512 a = _mm512_shuffle_f32x4(v[0], v[1], 0x44), b = _mm512_shuffle_f32x4(v[2], v[3], 0x44);
+    __m512 c = _mm512_shuffle_f32x4(v[0], v[1], 0xee), d = _mm512_shuffle_f32x4(v[2], v[3], 0xee);
+    v[0] = _mm512_shuffle_f32x4(a, b, 0x88);
+    v[1] = _mm512_shuffle_f32x4(a, b, 0xdd);
+    v[2] = _mm512_shuffle_f32x4(c, d, 0x88);
+    v[3] = _mm512_shuffle_f32x4(c, d, 0xdd);
+}
+
 VL_INLINE void store_16(uint8_t *out, __m128i v, int32_t n) {
     if (n >= 16)
         _mm_storeu_si128((__m128i *)(void *)out, v);
