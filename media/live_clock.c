@@ -20,6 +20,7 @@ typedef struct {
     media_shown *card;
     int64_t base_ticks, base_ns; /* the last frame that was no card: when it was sent, its time */
     int64_t n_cards;             /* since then */
+    int64_t late_ns;             /* since when every frame came late, 0 = not so */
     int64_t first_ticks;
     bool sound_started, analysed;
     live_phase phase;
@@ -191,7 +192,15 @@ static void take_shown(beat *b, media_shown *shown) {
         pthread_mutex_lock(&s->lock);
         s->st.frames_dropped += !over;
         pthread_mutex_unlock(&s->lock);
+        int64_t now = live_now(s);
+        if (b->late_ns == 0)
+            b->late_ns = now;
+        if (now - b->late_ns > SECOND_NS && !over) { /* they would be for ever */
+            atomic_store(&s->remap, true);
+            b->late_ns = now;
+        }
     } else {
+        b->late_ns = 0;
         judge(b, &shown->result);
         send(b, shown);
         b->base_ticks = shown->frame->pts;
@@ -206,8 +215,8 @@ static live_cover_reason silence(const beat *b, int64_t now) {
     live *s = b->s;
     int64_t step_ns = av_rescale(s->step, SECOND_NS, TICKS);
     int64_t busy = atomic_load(&s->busy_ns);
-    if (now - b->base_ns < step_ns + s->o.stall_ns)
-        return b->n_cards > 0 ? b->cover : LIVE_COVER_NONE;
+    if (b->n_cards == 0 && now - b->base_ns < step_ns + s->o.stall_ns)
+        return LIVE_COVER_NONE;
     if (busy != 0 && now - busy > s->o.stall_ns)
         return LIVE_COVER_STALL;
     if (!atomic_load(&s->input_up))
@@ -215,8 +224,10 @@ static live_cover_reason silence(const beat *b, int64_t now) {
     if (now - atomic_load(&s->last_frame_ns) > s->o.input_silence_ns)
         return LIVE_COVER_INPUT;
     /* Frames come in, none comes out, and none is in work. */
-    return now - b->base_ns > s->o.input_silence_ns + s->o.veil.lookahead_ns ? LIVE_COVER_STALL
-                                                                             : LIVE_COVER_NONE;
+    bool began = b->n_cards > 0;
+    return began || now - b->base_ns > s->o.input_silence_ns + s->o.veil.lookahead_ns
+               ? (began ? b->cover : LIVE_COVER_STALL)
+               : LIVE_COVER_NONE;
 }
 
 static void cover_gaps(beat *b) {
@@ -228,6 +239,11 @@ static void cover_gaps(beat *b) {
     if (why == LIVE_COVER_NONE)
         return;
     int64_t step_ns = av_rescale(s->step, SECOND_NS, TICKS);
+    if (b->n_cards == 0) { /* the time waited so far is left out: frames that come are not late */
+        b->base_ticks =
+            atomic_load(&s->last_ticks) >= 0 ? atomic_load(&s->last_ticks) : b->base_ticks;
+        b->base_ns = now - step_ns;
+    }
     while (b->base_ns + (b->n_cards + 1) * step_ns <= now && !live_stopping(s)) {
         b->n_cards++;
         media_shown *card = stage_repeat(b->card, b->base_ticks + b->n_cards * s->step);

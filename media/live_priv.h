@@ -70,6 +70,7 @@ struct live {
     atomic_llong progress_ns;   /* when the reader last got anything; now-time */
     atomic_llong last_frame_ns; /* when the last frame was decoded */
     atomic_bool input_up, paced, reader_done;
+    atomic_bool remap; /* frames come out late for good: give them another place in time */
     pthread_t reader;
 
     /* Analysis */

@@ -16,6 +16,7 @@
 #define LATE_NS   (150 * MS_NS)  /* behind its best so far by this: dropped when there is no room */
 #define RESYNC_NS (300 * MS_NS)  /* steadily behind by this: the source's clock was stopped */
 #define WINDOW_NS (1500 * MS_NS) /* steadily means all through this */
+#define WAY_NS    (150 * MS_NS)  /* what decoding and analysis take at most, mostly */
 #define JUMP_NS   (5 * SECOND_NS)
 #define BACK_NS   SECOND_NS
 
@@ -230,13 +231,14 @@ static void close_source(reader *r) {
     pthread_mutex_unlock(&r->s->lock);
 }
 
-/* This time of the stream is now, or just after what came before. */
+/* This time of the stream is now, or after what will have been sent when it comes out. */
 static void map(reader *r, int64_t in_ns) {
     live *s = r->s;
     int64_t at = r->src->paced ? live_now(s) : 0;
     int64_t step_ns = s->step > 0 ? av_rescale(s->step, SECOND_NS, TICKS) : 33 * MS_NS;
     int64_t sent = atomic_load(&s->last_ticks);
-    int64_t sent_ns = sent >= 0 ? av_rescale(sent, SECOND_NS, TICKS) + step_ns : 0;
+    int64_t way_ns = r->src->paced ? s->o.veil.lookahead_ns + WAY_NS : 0;
+    int64_t sent_ns = sent >= 0 ? av_rescale(sent, SECOND_NS, TICKS) + step_ns + way_ns : 0;
     if (at < sent_ns)
         at = sent_ns;
     if (r->last_ns > 0 && at < r->last_ns + step_ns)
@@ -324,7 +326,7 @@ static int take_frame(reader *r, AVFrame *frame, media_error *err) {
     s->st.lost_packets += media_input_lost(r->in) - r->n_lost;
     pthread_mutex_unlock(&s->lock);
     r->n_lost = media_input_lost(r->in);
-    if (!r->mapped ||
+    if (!r->mapped || atomic_exchange(&s->remap, false) ||
         (r->got_frame && (in_ns < r->last_in_ns - BACK_NS || in_ns > r->last_in_ns + JUMP_NS)))
         map(r, in_ns);
     if (!r->got_frame) {

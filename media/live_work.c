@@ -113,7 +113,7 @@ static void set_level(worker *w, int level) {
                                         "covered"};
     char text[96];
     atomic_store(&w->s->overload, level);
-    snprintf(text, sizeof text, "overload: %s", texts[level]);
+    snprintf(text, sizeof text, "%s", texts[level]);
     live_event_send(w->s, LIVE_EVENT_OVERLOAD, 0, text, NULL);
 }
 
