@@ -2,6 +2,7 @@
 #include "inside.h"
 
 #include "http.h"
+#include "live_text.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -68,29 +69,6 @@ static json_t *outputs_json(const server *s, const live_state *now) {
     return list;
 }
 
-static json_t *live_json(const live_state *l) {
-    json_t *input = json_pack("{s:b, s:s, s:s, s:i, s:i, s:f, s:b}", "up", l->input_up, "name",
-                              l->input, "codec", l->input_codec, "width", l->input_width, "height",
-                              l->input_height, "fps", l->input_fps, "sound", l->audio);
-    json_t *json =
-        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:i, s:i, s:f, s:i}", "uptime_s",
-                  l->uptime_s, "fps_in", l->fps_in, "fps_out", l->fps_out, "latency_p50_ms",
-                  l->latency_p50_ms, "latency_p99_ms", l->latency_p99_ms, "lookahead_ms",
-                  l->lookahead_ms, "hidden", l->hidden, "kept", l->kept, "width", l->width,
-                  "height", l->height, "fps", l->fps, "overload", l->overload);
-    set(json, "input", input);
-    set(json, "frames_in", json_integer(l->frames_in));
-    set(json, "frames_out", json_integer(l->frames_out));
-    set(json, "frames_covered", json_integer(l->frames_covered));
-    set(json, "frames_dropped", json_integer(l->frames_dropped));
-    set(json, "faces_hidden", json_integer(l->faces_hidden));
-    set(json, "faces_kept", json_integer(l->faces_kept));
-    set(json, "reconnects", json_integer(l->reconnects));
-    set(json, "cpu", json_real(l->cpu));
-    set(json, "memory_bytes", json_integer(l->rss_bytes));
-    return json;
-}
-
 static json_t *notes_json(server *s) {
     json_t *list = json_array();
     pthread_mutex_lock(&s->notes_lock);
@@ -143,8 +121,10 @@ json_t *state_json(server *s) {
     set(json, "undo", json_integer((json_int_t)s->n_undo));
     set(json, "config", config_json(&s->config));
     set(json, "zones", config_zones_json(&s->config));
+    if (s->source.kind == SOURCE_FILE) /* where the folder of media lies is nobody's business */
+        snprintf(l->input, sizeof l->input, "%.*s", LIVE_TEXT_MAX - 1, s->source.text);
     pthread_mutex_unlock(&s->lock);
-    set(json, "live", has_live ? live_json(l) : json_null());
+    set(json, "live", has_live ? live_text_json(l) : json_null());
     set(json, "notes", notes_json(s));
     set(json, "viewers", json_integer((json_int_t)hub_readers(s->pictures)));
     set(json, "jobs",
@@ -233,31 +213,6 @@ static void metric(writer *w, const char *name, const char *type, const char *he
         value);
 }
 
-static void live_metrics(writer *w, const live_state *l, bool up) {
-    metric(w, "live", "gauge", "1 while a live session runs", up);
-    metric(w, "protecting", "gauge", "1 while frames come in and faces are hidden",
-           up && l->phase == LIVE_PROTECTING);
-    metric(w, "covered", "gauge", "1 while covers are sent", up && l->phase == LIVE_COVERED);
-    metric(w, "fps_in", "gauge", "Frames decoded a second", l->fps_in);
-    metric(w, "fps_out", "gauge", "Frames sent a second", l->fps_out);
-    metric(w, "latency_p50_seconds", "gauge", "Decoded to encoded, median",
-           l->latency_p50_ms * 1e-3);
-    metric(w, "latency_p99_seconds", "gauge", "Decoded to encoded, 99th percentile",
-           l->latency_p99_ms * 1e-3);
-    metric(w, "faces_hidden", "gauge", "Faces hidden in the newest frame", l->hidden);
-    metric(w, "faces_kept", "gauge", "Faces visible in the newest frame", l->kept);
-    metric(w, "frames_in_total", "counter", "Frames decoded", (double)l->frames_in);
-    metric(w, "frames_out_total", "counter", "Frames sent, covers included", (double)l->frames_out);
-    metric(w, "frames_covered_total", "counter", "Covers sent", (double)l->frames_covered);
-    metric(w, "frames_dropped_total", "counter", "Frames dropped late or for overload",
-           (double)l->frames_dropped);
-    metric(w, "source_reconnects_total", "counter", "Times the source was opened again",
-           (double)l->reconnects);
-    metric(w, "overload", "gauge", "Level of overload, 0 to 4", l->overload);
-    metric(w, "cpu_cores", "gauge", "Cores used by this process", l->cpu);
-    metric(w, "resident_bytes", "gauge", "Memory of this process", (double)l->rss_bytes);
-}
-
 char *state_metrics(server *s) {
     writer w = {.text = malloc(16384), .capacity = 16384};
     live_state *l = calloc(1, sizeof *l);
@@ -273,7 +228,8 @@ char *state_metrics(server *s) {
         live_get_state(s->live, l);
     pthread_rwlock_unlock(&s->live_lock);
     jobs_count(s->jobs, &counts);
-    live_metrics(&w, l, up);
+    metric(&w, "live", "gauge", "1 while a live session runs", up);
+    w.used += live_text_metrics(w.text + w.used, w.capacity - w.used, l);
     metric(&w, "viewers", "gauge", "Readers of the preview", (double)hub_readers(s->pictures));
     metric(&w, "previews_total", "counter", "Preview pictures made",
            (double)atomic_load(&s->n_pictures));

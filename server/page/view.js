@@ -1,0 +1,217 @@
+// The live picture: faces to click, zones to draw, what covers it when there is none.
+import { $, api, attempt, icon, make, toast } from './net.js';
+import { onLanguage, reason, t } from './words.js';
+
+const stage = $('stage'), picture = $('picture'), faces = new Map();
+let mode = 'faces', zones = [], connected = false, lamp = 'stopped', hasLive = false, busyZones = false;
+
+const percent = v => `${(v * 100).toFixed(3)}%`;
+function place(e, b) {
+  e.style.left = percent(b.x);
+  e.style.top = percent(b.y);
+  e.style.width = percent(b.w);
+  e.style.height = percent(b.h);
+}
+
+// ---------------------------------------------------------------- faces
+export async function decide(id, decision) {
+  try {
+    await api('PUT', `/tracks/${id}`, { decision });
+    toast(t('said_' + decision, id), true);
+  } catch (e) {
+    toast(e.status === 404 || e.status === 409 ? t('gone') : e.message);
+  }
+}
+const stateWord = d => t(d === 'keep' ? 'kept' : 'hidden');
+
+export function showFaces(tracks) {
+  const seen = new Set();
+  for (const f of tracks) {
+    let b = faces.get(f.id);
+    if (!b) {
+      b = make('button', { className: 'face', type: 'button' }, make('span'));
+      b.addEventListener('click', () => decide(f.id, b.dataset.d === 'keep' ? 'hide' : 'keep'));
+      b.addEventListener('contextmenu', e => { e.preventDefault(); decide(f.id, 'auto'); });
+      faces.set(f.id, b);
+      $('faces').append(b);
+    }
+    seen.add(f.id);
+    place(b, f);
+    b.dataset.d = f.decision;
+    b.dataset.u = f.user;
+    b.setAttribute('aria-label', t('face', f.id, stateWord(f.decision), reason(f.reason)));
+    const text = `${f.id} ${stateWord(f.decision)}`;
+    if (b.firstChild.textContent !== text) b.firstChild.textContent = text;
+  }
+  for (const [id, b] of faces) {
+    if (seen.has(id)) continue;
+    b.remove();
+    faces.delete(id);
+  }
+  listFaces(tracks);
+}
+
+// The same as a list, for keyboards and screen readers. Rebuilt only when something changed.
+let listed = '';
+function listFaces(tracks) {
+  const key = JSON.stringify(tracks.slice(0, 12).map(f => [f.id, f.decision, f.user, f.reason]));
+  if (key === listed) return;
+  listed = key;
+  const focus = document.activeElement?.dataset?.key;
+  $('no-faces').hidden = tracks.length > 0;
+  $('face-list').replaceChildren(...tracks.slice(0, 12).map(f => {
+    const seg = make('div', { className: 'seg mini', role: 'radiogroup' });
+    seg.setAttribute('aria-label', t('face', f.id, stateWord(f.decision), reason(f.reason)));
+    for (const d of ['auto', 'keep', 'hide']) {
+      const input = make('input', { type: 'radio', name: 'face' + f.id, checked: f.user === d });
+      input.dataset.key = `${f.id}${d}`;
+      input.addEventListener('change', () => decide(f.id, d));
+      seg.append(make('label', {}, input, make('span', {}, t('do_' + d))));
+    }
+    const tag = make('span', { className: 'tag ' + (f.decision === 'keep' ? 'good' : 'warn') }, stateWord(f.decision));
+    return make('li', { className: 'item' }, make('span', { className: 'text' }, `${f.id} `, tag, make('small', {}, reason(f.reason))), seg);
+  }));
+  if (focus) document.querySelector(`[data-key="${focus}"]`)?.focus();
+}
+
+// ---------------------------------------------------------------- zones
+const zoneWord = z => t(z.decision === 'keep' ? 'zone_keep' : 'zone_hide');
+
+async function removeZone(z) {
+  await attempt(api('DELETE', `/zones/${z.id}`));
+}
+function zoneKey(event, z) {
+  const step = 0.02, by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[event.key];
+  if (event.key === 'Delete' || event.key === 'Backspace') { event.preventDefault(); removeZone(z); return; }
+  if (!by) return;
+  event.preventDefault();
+  if (event.shiftKey) {
+    z.w = Math.min(1 - z.x, Math.max(0.02, z.w + by[0]));
+    z.h = Math.min(1 - z.y, Math.max(0.02, z.h + by[1]));
+  } else {
+    z.x = Math.min(1 - z.w, Math.max(0, z.x + by[0]));
+    z.y = Math.min(1 - z.h, Math.max(0, z.y + by[1]));
+  }
+  place(event.currentTarget, z);
+  saveZones();
+}
+let saving;
+function saveZones() {
+  busyZones = true;
+  clearTimeout(saving);
+  saving = setTimeout(async () => {
+    await attempt(api('PUT', '/zones', { zones: zones.map(({ x, y, w, h, decision }) => ({ x, y, w, h, decision })) }));
+    busyZones = false;
+  }, 250);
+}
+let drawn = '';
+export function showZones(list) {
+  if (busyZones) return;
+  const key = JSON.stringify(list) + t('remove');
+  if (key === drawn) return;
+  drawn = key;
+  const focus = [...$('zones').children].indexOf(document.activeElement);
+  zones = list;
+  $('zones').replaceChildren(...list.map((z, i) => {
+    const e = make('div', { className: 'zone', tabIndex: 0 }, make('b', {}, String(i + 1)));
+    e.dataset.d = z.decision;
+    e.setAttribute('role', 'group');
+    e.setAttribute('aria-label', t('zone', i + 1, zoneWord(z)));
+    e.addEventListener('keydown', event => zoneKey(event, z));
+    place(e, z);
+    return e;
+  }));
+  if (focus >= 0) $('zones').children[Math.min(focus, list.length - 1)]?.focus();
+  $('no-zones').hidden = list.length > 0;
+  $('zone-list').replaceChildren(...list.map((z, i) => {
+    const b = make('button', { type: 'button', className: 'quiet' }, icon('bin'));
+    b.setAttribute('aria-label', `${t('remove')}: ${t('zone', i + 1, zoneWord(z))}`);
+    b.addEventListener('click', () => removeZone(z));
+    return make('li', { className: 'item' }, make('span', { className: 'text' }, t('zone', i + 1, zoneWord(z))), b);
+  }));
+}
+async function addZone(z) {
+  if (await attempt(api('POST', '/zones', { ...z, decision: mode }))) toast(t('said_zone'), true);
+}
+
+let start = null;
+function point(event) {
+  const r = stage.getBoundingClientRect(), in01 = v => Math.min(1, Math.max(0, v));
+  return { x: in01((event.clientX - r.left) / r.width), y: in01((event.clientY - r.top) / r.height) };
+}
+const between = (a, b) => ({ x: Math.min(a.x, b.x), y: Math.min(a.y, b.y), w: Math.abs(a.x - b.x), h: Math.abs(a.y - b.y) });
+stage.addEventListener('pointerdown', event => {
+  if (mode === 'faces' || event.button !== 0) return;
+  start = point(event);
+  stage.setPointerCapture(event.pointerId);
+});
+stage.addEventListener('pointermove', event => {
+  if (!start) return;
+  $('rubber').hidden = false;
+  place($('rubber'), between(start, point(event)));
+});
+function endDrag(event) {
+  if (!start) return;
+  const z = between(start, point(event));
+  start = null;
+  $('rubber').hidden = true;
+  if (event.type === 'pointerup' && z.w > 0.01 && z.h > 0.01) addZone(z);
+}
+stage.addEventListener('pointerup', endDrag);
+stage.addEventListener('pointercancel', endDrag);
+
+// ---------------------------------------------------------------- the picture itself
+function curtain() {
+  const show = !connected || !hasLive;
+  const what = !connected ? 'lost' : lamp === 'starting' ? 'starting' : 'stopped';
+  $('curtain').hidden = !show;
+  $('curtain-text').textContent = t('curtain')[what];
+  $('curtain-more').textContent = t('curtain_more')[what];
+}
+function setPicture(on) {
+  if (on === !picture.hidden) return;
+  picture.hidden = !on;
+  if (on) picture.src = '/stream?' + Date.now(); else picture.removeAttribute('src');
+}
+picture.addEventListener('error', () => {
+  if (picture.hidden) return;
+  picture.hidden = true;
+  setTimeout(() => setPicture(connected && hasLive && !document.hidden), 1000);
+});
+export function showConnection(up) {
+  connected = up;
+  if (!up) setPicture(false);
+  curtain();
+}
+export function showLive(state) {
+  lamp = state.lamp;
+  hasLive = !!state.live;
+  if (state.live?.output.width) stage.style.aspectRatio = `${state.live.output.width} / ${state.live.output.height}`;
+  setPicture(hasLive && connected);
+  if (!hasLive) showFaces([]);
+  picture.alt = t('lamp')[lamp];
+  showZones(state.zones);
+  curtain();
+}
+
+// ---------------------------------------------------------------- tools
+function setMode(next) {
+  mode = next;
+  stage.dataset.mode = next;
+  $('hint').textContent = t(next === 'faces' ? 'hint_faces' : 'hint_zone');
+}
+for (const input of document.querySelectorAll('input[name=mode]')) {
+  input.addEventListener('change', () => setMode(input.value));
+  input.addEventListener('keydown', event => {
+    if (event.key === 'Enter' && mode !== 'faces') addZone({ x: 0.35, y: 0.35, w: 0.3, h: 0.3 });
+  });
+}
+export function toggleBoxes() {
+  const on = stage.classList.toggle('boxes');
+  $('boxes').setAttribute('aria-pressed', on);
+  localStorage.setItem('veil.boxes', on ? '1' : '0');
+}
+$('boxes').addEventListener('click', toggleBoxes);
+if (localStorage.getItem('veil.boxes') === '0') $('boxes').setAttribute('aria-pressed', 'false'); else stage.classList.add('boxes');
+$('full').addEventListener('click', () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen?.()));
+onLanguage(() => { setMode(mode); listed = drawn = ''; curtain(); });
