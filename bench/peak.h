@@ -8,7 +8,7 @@
 double peak_now(void);
 
 /* Operations (two a multiply-add) a second on this thread, best of several short runs; level is one
- * of VEIL_CPU_AVX2, _AVXVNNI, _AVX512, _AVX512VNNI. 0: not measured on this processor. */
+ * of VEIL_CPU_AVX2, _AVXVNNI, _AVX512, _AVX512VNNI, _AMX. 0: not measured on this processor. */
 double peak_int8(uint32_t level);
 double peak_float(uint32_t level);
 

@@ -54,8 +54,8 @@ void timing_close(timing_side *side) {
 }
 
 static double peak_of(const timing_job *job, veil_net *net) {
-    static const uint32_t order[] = {VEIL_CPU_AVX512VNNI, VEIL_CPU_AVX512, VEIL_CPU_AVXVNNI,
-                                     VEIL_CPU_AVX2};
+    static const uint32_t order[] = {VEIL_CPU_AMX, VEIL_CPU_AVX512VNNI, VEIL_CPU_AVX512,
+                                     VEIL_CPU_AVXVNNI, VEIL_CPU_AVX2};
     const char *precision = veil_net_meta(net, "precision");
     int integer = precision != NULL && strcmp(precision, "int8") == 0;
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {

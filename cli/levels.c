@@ -10,10 +10,13 @@
 static const struct {
     uint32_t level;
     const char *name, *word;
-} all[] = {
-    {VEIL_CPU_AVX2, "AVX2", "avx2"},        {VEIL_CPU_AVXVNNI, "AVX-VNNI", "avxvnni"},
-    {VEIL_CPU_AVX512, "AVX-512", "avx512"}, {VEIL_CPU_AVX512VNNI, "AVX-512 VNNI", "avx512vnni"},
-    {VEIL_CPU_NEON, "NEON", "neon"},        {VEIL_CPU_DOTPROD, "NEON dot product", "dotprod"}};
+} all[] = {{VEIL_CPU_AVX2, "AVX2", "avx2"},
+           {VEIL_CPU_AVXVNNI, "AVX-VNNI", "avxvnni"},
+           {VEIL_CPU_AVX512, "AVX-512", "avx512"},
+           {VEIL_CPU_AVX512VNNI, "AVX-512 VNNI", "avx512vnni"},
+           {VEIL_CPU_AMX, "AMX", "amx"},
+           {VEIL_CPU_NEON, "NEON", "neon"},
+           {VEIL_CPU_DOTPROD, "NEON dot product", "dotprod"}};
 
 #define N_LEVELS (sizeof all / sizeof all[0])
 
@@ -43,7 +46,7 @@ int levels_off(uint32_t *off, const char *command) {
         if (i == N_LEVELS && !(n == 1 && text[0] == 'c')) {
             cli_error(command,
                       "VEIL_CPU: no level is called '%.*s'; there are c, avx2, avxvnni, avx512, "
-                      "avx512vnni, neon, dotprod",
+                      "avx512vnni, amx, neon, dotprod",
                       (int)n, text);
             return CLI_USAGE;
         }

@@ -225,6 +225,7 @@ typedef struct {
 #define VEIL_CPU_AVXVNNI    0x2u
 #define VEIL_CPU_AVX512     0x4u /**< F, BW, DQ, VL */
 #define VEIL_CPU_AVX512VNNI 0x8u
+#define VEIL_CPU_AMX        0x10u /**< int8 tiles, where the system lets a program have them */
 #define VEIL_CPU_NEON       0x100u
 #define VEIL_CPU_DOTPROD    0x200u
 

@@ -5,14 +5,28 @@
 #include "veil.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static uint64_t saved_state(void) {
     uint32_t lo, hi;
     __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
     return (uint64_t)hi << 32 | lo;
+}
+
+/* Linux gives the tiles' state, 8 KiB a thread that uses them, only to processes that ask for it.
+ */
+static bool may_use_tiles(void) {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+    const long ask = 0x1023, tile_data = 18; /* ARCH_REQ_XCOMP_PERM */
+    return syscall(SYS_arch_prctl, ask, tile_data) == 0;
+#else
+    return false;
+#endif
 }
 
 static uint32_t detect(void) {
@@ -35,6 +49,11 @@ static uint32_t detect(void) {
         levels |= VEIL_CPU_AVX512;
         if ((c & 1u << 11) != 0)
             levels |= VEIL_CPU_AVX512VNNI;
+        const uint32_t amx = 1u << 24 | 1u << 25; /* TILE, INT8 */
+        const uint64_t tiles = 0x60000;
+        if ((levels & VEIL_CPU_AVX512VNNI) != 0 && (d & amx) == amx && (saved & tiles) == tiles &&
+            may_use_tiles())
+            levels |= VEIL_CPU_AMX;
     }
     if (subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & 1u << 4) != 0)
         levels |= VEIL_CPU_AVXVNNI;
@@ -73,6 +92,8 @@ uint32_t vl_cpu_levels(uint32_t off) {
         levels &= ~(VEIL_CPU_AVXVNNI | VEIL_CPU_AVX512);
     if ((levels & VEIL_CPU_AVX512) == 0)
         levels &= ~VEIL_CPU_AVX512VNNI;
+    if ((levels & VEIL_CPU_AVX512VNNI) == 0)
+        levels &= ~VEIL_CPU_AMX;
     if ((levels & VEIL_CPU_NEON) == 0)
         levels &= ~VEIL_CPU_DOTPROD;
     return levels;

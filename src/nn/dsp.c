@@ -14,6 +14,8 @@ void vl_dsp_init(vl_dsp *dsp, uint32_t levels) {
         vl_dsp_init_avx512(dsp);
     if ((levels & VEIL_CPU_AVX512VNNI) != 0)
         vl_dsp_init_avx512vnni(dsp);
+    if ((levels & VEIL_CPU_AMX) != 0)
+        vl_dsp_init_amx(dsp);
 #elif defined(__aarch64__)
     if ((levels & VEIL_CPU_NEON) != 0)
         vl_dsp_init_neon(dsp);

@@ -27,6 +27,21 @@ typedef struct {
     int32_t widest[4];
 } vl_tiles;
 
+/* All tile functions and their table where 24 sums fit the registers: up to four vectors of
+ * channels by 6, 8 or 12 pixels. */
+#define VL_TILES_24_SUMS(name)                                                                     \
+    VL_TILES_1_TO_6(4)                                                                             \
+    VL_TILES_1_TO_6(3)                                                                             \
+    VL_TILES_7_AND_8(3) VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_9_TO_12(2)                 \
+        VL_TILES_1_TO_6(1) VL_TILES_7_AND_8(1) VL_TILES_9_TO_12(1) static const vl_tiles name = {  \
+            {{tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1, tile_7_1, tile_8_1,      \
+              tile_9_1, tile_10_1, tile_11_1, tile_12_1},                                          \
+             {tile_1_2, tile_2_2, tile_3_2, tile_4_2, tile_5_2, tile_6_2, tile_7_2, tile_8_2,      \
+              tile_9_2, tile_10_2, tile_11_2, tile_12_2},                                          \
+             {tile_1_3, tile_2_3, tile_3_3, tile_4_3, tile_5_3, tile_6_3, tile_7_3, tile_8_3},     \
+             {tile_1_4, tile_2_4, tile_3_4, tile_4_4, tile_5_4, tile_6_4}},                        \
+            {12, 12, 8, 6}};
+
 static inline void vl_conv_row(const vl_conv *c, const vl_chunk *k, const vl_tiles *t,
                                const uint8_t *in, uint8_t *out, const uint8_t *residual,
                                int32_t width) {

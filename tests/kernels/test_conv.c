@@ -20,6 +20,8 @@ static const uint32_t levels[] = {0,
                                   VEIL_CPU_AVX2 | VEIL_CPU_AVXVNNI,
                                   VEIL_CPU_AVX2 | VEIL_CPU_AVX512,
                                   VEIL_CPU_AVX2 | VEIL_CPU_AVX512 | VEIL_CPU_AVX512VNNI,
+                                  VEIL_CPU_AVX2 | VEIL_CPU_AVX512 | VEIL_CPU_AVX512VNNI |
+                                      VEIL_CPU_AMX,
                                   VEIL_CPU_NEON,
                                   VEIL_CPU_NEON | VEIL_CPU_DOTPROD};
 

@@ -19,7 +19,7 @@ clock_gettime gettimeofday localtime gmtime nanosleep usleep sleep exit _exit _E
 atexit signal sigaction raise rand srand random""".split()
 SYSTEM = """assert.h ctype.h cpuid.h errno.h float.h immintrin.h inttypes.h limits.h math.h
 arm_neon.h pthread.h sched.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
-stdlib.h string.h sys/auxv.h asm/hwcap.h unistd.h""".split()
+stdlib.h string.h sys/auxv.h sys/syscall.h asm/hwcap.h unistd.h""".split()
 OUTSIDE = ["cli", "media", "modelbuild", "server", "plugins", "eval", "examples"]
 LOW = ["cpu.h", "mem.h", "pool.h"]
 LOW_DIRS = {"nn": ["nn"], "pix": ["pix"]}

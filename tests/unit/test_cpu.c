@@ -23,6 +23,8 @@ static void levels_stand_on_each_other(void **state) {
     for (uint32_t off = 0; off < 0x400; off++) {
         uint32_t on = vl_cpu_levels(off);
         assert_int_equal(on & off, 0);
+        if ((on & VEIL_CPU_AMX) != 0)
+            assert_int_not_equal(on & VEIL_CPU_AVX512VNNI, 0);
         if ((on & VEIL_CPU_AVX512VNNI) != 0)
             assert_int_not_equal(on & VEIL_CPU_AVX512, 0);
         if ((on & (VEIL_CPU_AVX512 | VEIL_CPU_AVXVNNI)) != 0)

@@ -1,158 +1,11 @@
 /* Dense integer convolutions with AVX-512 VNNI: one implicit GEMM for every kernel size and stride.
  * A tile is up to 12 pixels of a row by up to 64 output channels; its sums stay in registers, and
  * each step multiplies four input bytes of every pixel with four weights of every channel. */
-#include "nn/x86/avx512vnni.h"
+#include "nn/x86/avx512vnni_finish.h"
+
 #include "nn/tiles.h"
 
 #define MAX_TILE 12 /* pixels */
-
-/* Sums of a tile that needs more than a clamp. The lanes go back to plain order first. */
-static void finish_general(const vl_conv *c, const vl_chunk *k, const __m512i *acc, uint8_t *out,
-                           const uint8_t *residual, int pixels, int blocks) {
-    for (int i = 0; i < pixels; i++) {
-        __m512 v[4];
-        float plain[4 * 16];
-        for (int b = 0; b < 4; b++) {
-            v[b] = _mm512_setzero_ps();
-            if (b >= blocks)
-                continue;
-            v[b] =
-                _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i * blocks + b]),
-                                _mm512_load_ps(k->mult + 16 * b), _mm512_load_ps(k->add + 16 * b));
-        }
-        if (blocks == 4)
-            vl_plain_order_4(v);
-        for (int b = 0; b < blocks && (blocks == 2 || blocks == 3); b++) {
-            float *to = plain + 4 * b;
-            _mm_storeu_ps(to, _mm512_castps512_ps128(v[b]));
-            _mm_storeu_ps(to + 4 * blocks, _mm512_extractf32x4_ps(v[b], 1));
-            _mm_storeu_ps(to + 8 * blocks, _mm512_extractf32x4_ps(v[b], 2));
-            _mm_storeu_ps(to + 12 * blocks, _mm512_extractf32x4_ps(v[b], 3));
-        }
-        for (int b = 0; 16 * b < k->n; b++) {
-            if (blocks == 2 || blocks == 3)
-                v[b] = _mm512_loadu_ps(plain + 16 * b);
-            vl_finish_512(&c->finish, v[b], out, residual, k->first + 16 * b, k->n - 16 * b);
-        }
-        out += c->out_pixel;
-        if (residual != NULL)
-            residual += c->finish.res_pixel;
-    }
-}
-
-/* Constants of a chunk and of the finish. */
-typedef struct {
-    __m512 mult[4], add[4], res_a, res_b, res_c;
-    __m512i low, high, low_byte, high_byte;
-} quick_finish;
-
-VL_INLINE quick_finish quick_constants(const vl_finish *f, const vl_chunk *k, const int blocks,
-                                       const bool adds) {
-    quick_finish q;
-#pragma GCC unroll 4
-    for (int b = 0; b < blocks; b++) {
-        q.mult[b] = _mm512_load_ps(k->mult + 16 * b);
-        q.add[b] = _mm512_load_ps(k->add + 16 * b);
-    }
-    q.low_byte = _mm512_set1_epi8((char)(uint8_t)(adds ? f->res_low : f->low));
-    q.high_byte = _mm512_set1_epi8((char)(uint8_t)(adds ? f->res_high : f->high));
-    if (adds) {
-        q.low = _mm512_set1_epi32((int32_t)f->low);
-        q.high = _mm512_set1_epi32((int32_t)f->high);
-        q.res_a = _mm512_set1_ps(f->res_a);
-        q.res_b = _mm512_set1_ps(f->res_b);
-        q.res_c = _mm512_set1_ps(f->res_c);
-    }
-    return q;
-}
-
-/* A pixel's residual in the order of the lanes: the inverse of to_bytes. */
-VL_INLINE void load_residual(const uint8_t *p, int32_t n, const int blocks, __m512i x[4]) {
-    const __m512i zero = _mm512_setzero_si512();
-    if (blocks == 1) {
-        x[0] = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(vl_first_512(n), p));
-        return;
-    }
-    if (blocks == 2) {
-        __mmask32 m = n >= 32 ? 0xffffffffu : (1u << n) - 1;
-        __m512i w = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(m, p));
-        x[0] = _mm512_unpacklo_epi16(w, zero);
-        x[1] = _mm512_unpackhi_epi16(w, zero);
-        return;
-    }
-    __m512i v = _mm512_maskz_loadu_epi8(n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1, p);
-    if (blocks == 3)
-        v = _mm512_permutexvar_epi32(
-            _mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11), v);
-    __m512i low = _mm512_unpacklo_epi8(v, zero), high = _mm512_unpackhi_epi8(v, zero);
-    x[0] = _mm512_unpacklo_epi16(low, zero);
-    x[1] = _mm512_unpackhi_epi16(low, zero);
-    x[2] = _mm512_unpacklo_epi16(high, zero);
-    if (blocks == 4)
-        x[3] = _mm512_unpackhi_epi16(high, zero);
-}
-
-/* Sums of one pixel, vector b, to whole numbers that to_bytes may saturate. */
-VL_INLINE __m512i to_int(const quick_finish *q, __m512i acc, int b) {
-    __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), q->mult[b], q->add[b]);
-    return _mm512_cvtps_epi32(v);
-}
-
-VL_INLINE __m512i to_int_adding(const quick_finish *q, __m512i acc, __m512i x, int b) {
-    __m512i i = _mm512_min_epi32(_mm512_max_epi32(to_int(q, acc, b), q->low), q->high);
-    __m512 r = _mm512_fmadd_ps(_mm512_cvtepi32_ps(x), q->res_b, q->res_c);
-    return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(i), q->res_a, r));
-}
-
-VL_INLINE void finish_quick(const vl_conv *c, const vl_chunk *k, __m512i acc[MAX_TILE][4],
-                            uint8_t *out, const uint8_t *residual, const int pixels,
-                            const int blocks, const bool adds) {
-    const quick_finish q = quick_constants(&c->finish, k, blocks, adds);
-    const ptrdiff_t next = c->out_pixel;
-    out += k->first;
-#pragma GCC unroll 16
-    for (int i = 0; i < pixels; i++) {
-        __m512i x[4];
-        if (adds)
-            load_residual(residual + i * c->finish.res_pixel + k->first, k->n, blocks, x);
-#pragma GCC unroll 4
-        for (int b = 0; b < blocks; b++)
-            acc[i][b] = adds ? to_int_adding(&q, acc[i][b], x[b], b) : to_int(&q, acc[i][b], b);
-    }
-    const int together = blocks >= 3 ? 1 : blocks == 2 ? 2 : 4; /* pixels that fill a register */
-#pragma GCC unroll 16
-    for (int i = 0; i < pixels; i += together) {
-        __m512i v[4];
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            int p = i + j / blocks < pixels ? i + j / blocks : pixels - 1;
-            v[j] = acc[p][blocks == 3 && j == 3 ? 2 : j % blocks];
-        }
-        __m512i bytes = to_bytes(v[0], v[1], v[2], v[3]);
-        bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, q.low_byte), q.high_byte);
-        if (blocks == 3) /* drop every fourth group of four */
-            bytes = _mm512_permutexvar_epi32(
-                _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0), bytes);
-        if (blocks >= 3) {
-            store_64(out + i * next, bytes, k->n);
-        } else if (blocks == 2) {
-            bytes = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), bytes);
-            store_32(out + i * next, _mm512_castsi512_si256(bytes), k->n);
-            if (i + 1 < pixels)
-                store_32(out + (i + 1) * next, _mm512_extracti64x4_epi64(bytes, 1), k->n);
-        } else {
-            bytes = _mm512_permutexvar_epi32(
-                _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
-            store_16(out + i * next, _mm512_castsi512_si128(bytes), k->n);
-            if (i + 1 < pixels)
-                store_16(out + (i + 1) * next, _mm512_extracti32x4_epi32(bytes, 1), k->n);
-            if (i + 2 < pixels)
-                store_16(out + (i + 2) * next, _mm512_extracti32x4_epi32(bytes, 2), k->n);
-            if (i + 3 < pixels)
-                store_16(out + (i + 3) * next, _mm512_extracti32x4_epi32(bytes, 3), k->n);
-        }
-    }
-}
 
 VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint8_t *out,
                     const uint8_t *residual, const int pixels, const int blocks) {
@@ -184,11 +37,13 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
         }
     }
     if (c->finish.quick && residual == NULL) {
-        finish_quick(c, k, acc, out, NULL, pixels, blocks, false);
+        const quick_finish quick = quick_constants(&c->finish, k, blocks, false);
+        finish_quick(c, k, &quick, acc, out, NULL, pixels, blocks, false);
         return;
     }
     if (c->finish.quick) {
-        finish_quick(c, k, acc, out, residual, pixels, blocks, true);
+        const quick_finish quick = quick_constants(&c->finish, k, blocks, true);
+        finish_quick(c, k, &quick, acc, out, residual, pixels, blocks, true);
         return;
     }
     __m512i spilled[MAX_TILE * 4];
@@ -201,24 +56,7 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
     finish_general(c, k, spilled, out, residual, pixels, blocks);
 }
 
-VL_TILES_1_TO_6(4)
-VL_TILES_1_TO_6(3)
-VL_TILES_7_AND_8(3)
-VL_TILES_1_TO_6(2)
-VL_TILES_7_AND_8(2)
-VL_TILES_9_TO_12(2)
-VL_TILES_1_TO_6(1)
-VL_TILES_7_AND_8(1)
-VL_TILES_9_TO_12(1)
-
-static const vl_tiles tiles = {
-    {{tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1, tile_7_1, tile_8_1, tile_9_1,
-      tile_10_1, tile_11_1, tile_12_1},
-     {tile_1_2, tile_2_2, tile_3_2, tile_4_2, tile_5_2, tile_6_2, tile_7_2, tile_8_2, tile_9_2,
-      tile_10_2, tile_11_2, tile_12_2},
-     {tile_1_3, tile_2_3, tile_3_3, tile_4_3, tile_5_3, tile_6_3, tile_7_3, tile_8_3},
-     {tile_1_4, tile_2_4, tile_3_4, tile_4_4, tile_5_4, tile_6_4}},
-    {12, 12, 8, 6}};
+VL_TILES_24_SUMS(tiles)
 
 /* ---------------------------------------------------------------- first layer */
 
@@ -265,7 +103,7 @@ static void stem_row(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uin
     }
 }
 
-static void conv_s8_avx512vnni(const vl_conv *c, int32_t y0, int32_t y1) {
+void vl_conv_s8_avx512vnni(const vl_conv *c, int32_t y0, int32_t y1) {
     if (!is_stem(c)) {
         vl_conv_rows(c, &tiles, y0, y1);
         return;
@@ -284,6 +122,6 @@ static void conv_s8_avx512vnni(const vl_conv *c, int32_t y0, int32_t y1) {
 void vl_dsp_init_avx512vnni(vl_dsp *dsp) {
     dsp->conv_s8_level = "avx512vnni";
     dsp->pack_s8 = (vl_packing){.lanes = 16, .max_blocks = 4, .interleaved = 1};
-    dsp->conv_s8 = conv_s8_avx512vnni;
+    dsp->conv_s8 = vl_conv_s8_avx512vnni;
     vl_dsp_init_avx512vnni_dw(dsp);
 }

@@ -16,6 +16,9 @@ VL_INLINE __m512i to_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
     return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
 }
 
+/* The convolution of avx512vnni.c, for what AMX leaves. */
+void vl_conv_s8_avx512vnni(const vl_conv *c, int32_t y0, int32_t y1);
+
 /* The inverse of the lanes' order of four vectors: v[i] becomes channels 16 i to 16 i + 15. */
 VL_INLINE void vl_plain_order_4(__m512 v[4]) {
     __m512 a = _mm512_shuffle_f32x4(v[0], v[1], 0x44), b = _mm512_shuffle_f32x4(v[2], v[3], 0x44);

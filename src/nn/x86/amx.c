@@ -1,0 +1,245 @@
+/* Dense integer convolutions with AMX: the same implicit GEMM and the same packed weights as
+ * avx512vnni.c, sixteen pixels by sixteen channels by up to 64 input bytes an instruction.
+ *
+ * An input tile is sixteen pixels' bytes of a few taps that follow each other in memory: the
+ * channels of one tap, or of a whole row of taps where no other tensor's channels lie between. What
+ * has no such stretches, or too few pixels, goes to avx512vnni.c.
+ *
+ * The tiles' shapes are set at the beginning of each call and released at its end; nothing stays in
+ * the thread's state. */
+#include "nn/x86/avx512vnni_finish.h"
+
+#define PIXELS 32 /* of a tile pair */
+#define ROWS   16 /* pixels of a tile */
+
+/* How a convolution is cut up. */
+typedef struct {
+    int32_t groups; /* of four bytes, a part */
+    int32_t parts;
+    int32_t virtual_width; /* pixels from an output row to the next in the input's memory */
+} cut;
+
+static int32_t common_divisor(int32_t a, int32_t b) {
+    while (b != 0) {
+        int32_t r = a % b;
+        a = b;
+        b = r;
+    }
+    return a;
+}
+
+/* Parts of equal length whose bytes follow each other; false: too short to be worth it. */
+static bool cut_taps(const vl_chunk *k, cut *t) {
+    int32_t run = 0, common = 0;
+    for (int32_t i = 0; i < k->n_k; i++) {
+        run++;
+        if (i + 1 == k->n_k || k->offset[i + 1] != k->offset[i] + 4) {
+            common = common_divisor(common, run);
+            run = 0;
+        }
+    }
+    t->groups = common < 16 ? common : 16;
+    while (t->groups > 0 && common % t->groups != 0)
+        t->groups--;
+    t->parts = t->groups > 0 ? k->n_k / t->groups : 0;
+    return t->groups >= 3;
+}
+
+/* With a margin around the input, rows are one long row with a few pixels too many between them:
+ * less work than filling up each row to whole tiles. */
+static bool cut_rows(const vl_conv *c, int32_t rows, cut *t) {
+    int64_t apart = (c->width + ROWS - 1) / ROWS * (int64_t)rows, joined = INT64_MAX;
+    if (c->in_row % c->in_pixel == 0 && c->in_row / c->in_pixel >= c->width)
+        joined = (c->in_row / c->in_pixel * (rows - 1) + c->width + ROWS - 1) / ROWS;
+    t->virtual_width = joined <= apart ? (int32_t)(c->in_row / c->in_pixel) : 0;
+    if (joined <= apart)
+        return (int64_t)t->virtual_width * (rows - 1) + c->width >= ROWS;
+    return c->width >= ROWS;
+}
+
+static void set_shapes(const cut *t) {
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        config.bytes[i] = (uint16_t)(i == 4 || i == 5 ? 4 * t->groups : 64);
+        config.rows[i] = (uint8_t)(i >= 6 ? t->groups : ROWS);
+    }
+    _tile_loadconfig(&config);
+}
+
+/* The sums of 16 or 32 pixels for one or two vectors of channels, to sums[pixel][vector][lane]. */
+VL_INLINE void multiply(const vl_conv *c, const vl_chunk *k, const cut *t, const uint8_t *in,
+                        int32_t block, int32_t *sums, const int tiles, const int blocks) {
+    const ptrdiff_t step = c->in_pixel;
+    const size_t row = 64 * (size_t)k->blocks; /* bytes of a group of weights, of a pixel's sums */
+    const uint8_t *w = (const uint8_t *)k->weights + 64 * block;
+    _tile_zero(0);
+    if (blocks == 2)
+        _tile_zero(1);
+    if (tiles == 2) {
+        _tile_zero(2);
+        if (blocks == 2)
+            _tile_zero(3);
+    }
+    for (int32_t p = 0; p < t->parts; p++, w += row * (size_t)t->groups) {
+        const uint8_t *x = in + k->offset[p * t->groups];
+        _tile_loadd(6, w, row);
+        _tile_loadd(4, x, step);
+        _tile_dpbusd(0, 4, 6);
+        if (blocks == 2) {
+            _tile_loadd(7, w + 64, row);
+            _tile_dpbusd(1, 4, 7);
+        }
+        if (tiles == 2) {
+            _tile_loadd(5, x + ROWS * step, step);
+            _tile_dpbusd(2, 5, 6);
+            if (blocks == 2)
+                _tile_dpbusd(3, 5, 7);
+        }
+    }
+    uint8_t *to = (uint8_t *)sums + 64 * block;
+    _tile_stored(0, to, row);
+    if (blocks == 2)
+        _tile_stored(1, to + 64, row);
+    if (tiles == 2) {
+        _tile_stored(2, to + ROWS * row, row);
+        if (blocks == 2)
+            _tile_stored(3, to + ROWS * row + 64, row);
+    }
+}
+
+static void multiply_all(const vl_conv *c, const vl_chunk *k, const cut *t, const uint8_t *in,
+                         int32_t *sums, int32_t tiles) {
+    int32_t b = 0;
+    for (; b + 2 <= k->blocks; b += 2) {
+        if (tiles == 2)
+            multiply(c, k, t, in, b, sums, 2, 2);
+        else
+            multiply(c, k, t, in, b, sums, 1, 2);
+    }
+    if (b < k->blocks && tiles == 2)
+        multiply(c, k, t, in, b, sums, 2, 1);
+    else if (b < k->blocks)
+        multiply(c, k, t, in, b, sums, 1, 1);
+}
+
+VL_INLINE void finish_some(const vl_conv *c, const vl_chunk *k, const quick_finish *q,
+                           const int32_t *sums, uint8_t *out, const uint8_t *residual,
+                           const int pixels, const int blocks, const bool adds) {
+    __m512i acc[4][4];
+#pragma GCC unroll 4
+    for (int i = 0; i < pixels; i++) {
+#pragma GCC unroll 4
+        for (int b = 0; b < blocks; b++)
+            acc[i][b] = _mm512_load_si512(sums + 16 * (i * blocks + b));
+    }
+    finish_quick(c, k, q, acc, out, residual, pixels, blocks, adds);
+}
+
+/* n pixels that follow each other. */
+VL_INLINE void finish_all(const vl_conv *c, const vl_chunk *k, const int32_t *sums, uint8_t *out,
+                          const uint8_t *residual, int32_t n, const int blocks, const bool adds) {
+    const quick_finish q = quick_constants(&c->finish, k, blocks, adds);
+    int32_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        finish_some(c, k, &q, sums + 16 * i * blocks, out + i * c->out_pixel,
+                    adds ? residual + i * c->finish.res_pixel : NULL, 4, blocks, adds);
+    for (; i < n; i++)
+        finish_some(c, k, &q, sums + 16 * i * blocks, out + i * c->out_pixel,
+                    adds ? residual + i * c->finish.res_pixel : NULL, 1, blocks, adds);
+}
+
+#define FINISH(blocks)                                                                             \
+    static void finish_##blocks(const vl_conv *c, const vl_chunk *k, const int32_t *sums,          \
+                                uint8_t *out, const uint8_t *residual, int32_t n) {                \
+        if (residual == NULL)                                                                      \
+            finish_all(c, k, sums, out, NULL, n, blocks, false);                                   \
+        else                                                                                       \
+            finish_all(c, k, sums, out, residual, n, blocks, true);                                \
+    }
+FINISH(1)
+FINISH(2)
+FINISH(3)
+FINISH(4)
+
+static void finish(const vl_conv *c, const vl_chunk *k, const int32_t *sums, uint8_t *out,
+                   const uint8_t *residual, int32_t n) {
+    static void (*const quick[4])(const vl_conv *, const vl_chunk *, const int32_t *, uint8_t *,
+                                  const uint8_t *,
+                                  int32_t) = {finish_1, finish_2, finish_3, finish_4};
+    if (c->finish.quick)
+        quick[k->blocks - 1](c, k, sums, out, residual, n);
+    else
+        finish_general(c, k, (const __m512i *)(const void *)sums, out, residual, n, k->blocks);
+}
+
+/* Virtual pixels v0 to v1 from row y on; sums begins with pixel `begin`. Those between two rows are
+ * left out. */
+static void finish_rows(const vl_conv *c, const vl_chunk *k, int32_t y, int32_t virtual_width,
+                        const int32_t *sums, int32_t begin, int32_t v0, int32_t v1) {
+    const uint8_t *res = c->finish.residual;
+    while (v0 < v1) {
+        int32_t row = y + v0 / virtual_width, x = v0 % virtual_width, n = c->width - x;
+        if (n > 0) {
+            n = n < v1 - v0 ? n : v1 - v0;
+            finish(c, k, sums + 16 * (v0 - begin) * k->blocks,
+                   c->out + row * c->out_row + x * c->out_pixel,
+                   res == NULL ? NULL : res + row * c->finish.res_row + x * c->finish.res_pixel, n);
+        }
+        v0 += virtual_width - x < v1 - v0 ? virtual_width - x : v1 - v0;
+    }
+}
+
+/* n virtual pixels from row y on, at least one tile's. The last tiles reach back over pixels that
+ * were done before instead of beyond the input. One vector of channels takes about as long to
+ * finish as to multiply: then the vector units finish the last pixels while the tiles do the next.
+ */
+static void span(const vl_conv *c, const vl_chunk *k, const cut *t, int32_t y, int32_t n,
+                 int32_t virtual_width) {
+    _Alignas(64) int32_t sums[PIXELS * 4 * 16];
+    const uint8_t *in = c->in + y * c->in_row;
+    const bool behind = k->blocks == 1;
+    int32_t done = 0, last_begin = 0, last_end = 0, turn = 0;
+    for (int32_t v = 0; v < n;) {
+        int32_t take = n - v > ROWS && n >= PIXELS ? PIXELS : ROWS;
+        int32_t begin = v + take <= n ? v : n - take;
+        multiply_all(c, k, t, in + begin * c->in_pixel, sums + turn, take / ROWS);
+        if (behind) {
+            turn ^= PIXELS * 16;
+            finish_rows(c, k, y, virtual_width, sums + turn, last_begin, done, last_end);
+        } else {
+            finish_rows(c, k, y, virtual_width, sums, begin, v, begin + take);
+        }
+        done = v;
+        last_begin = begin;
+        v = last_end = begin + take;
+    }
+    if (behind)
+        finish_rows(c, k, y, virtual_width, sums + (turn ^ PIXELS * 16), last_begin, done,
+                    last_end);
+}
+
+static void conv_s8_amx(const vl_conv *c, int32_t y0, int32_t y1) {
+    cut t;
+    if (y1 <= y0 || !cut_taps(&c->chunk[0], &t) || !cut_rows(c, y1 - y0, &t)) {
+        vl_conv_s8_avx512vnni(c, y0, y1);
+        return;
+    }
+    set_shapes(&t);
+    for (int32_t i = 0; i < c->n_chunks; i++) {
+        const vl_chunk *k = &c->chunk[i];
+        if (t.virtual_width > 0)
+            span(c, k, &t, y0, t.virtual_width * (y1 - y0 - 1) + c->width, t.virtual_width);
+        for (int32_t y = y0; y < y1 && t.virtual_width == 0; y++)
+            span(c, k, &t, y, c->width, c->width);
+    }
+    _tile_release();
+}
+
+void vl_dsp_init_amx(vl_dsp *dsp) {
+    dsp->conv_s8_level = "amx";
+    dsp->conv_s8 = conv_s8_amx;
+}
