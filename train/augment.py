@@ -31,8 +31,16 @@ def tone(img, rng, dark):
     x = np.arange(256, dtype=np.float32) / 255
     gain = rng.uniform(0.12, 0.45) if dark else rng.uniform(0.7, 1.35)
     x = gain * x ** rng.uniform(0.75, 1.35) + rng.uniform(-0.06, 0.06)
-    lut = x[:, None] * rng.uniform(0.88, 1.12, 3) * 255
+    cast = 0.3 if rng.random() < 0.2 else 0.12  # stage light and cheap white balance
+    lut = x[:, None] * rng.uniform(1 - cast, 1 + cast, 3) * 255
     return cv2.LUT(img, lut.clip(0, 255).astype(np.uint8)[None])
+
+
+def hue(img, rng):
+    """Turn all colours by up to a tenth of the circle: hair, skin and light vary more than the data."""
+    hsv = cv2.cvtColor(img, cv2.COLOR_RGB2HSV)
+    hsv[..., 0] = (hsv[..., 0].astype(np.int16) + int(rng.integers(-18, 19))) % 180
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 
 def motion_blur(img, rng, long=11):
@@ -76,12 +84,14 @@ def augment(img, faces, rng, turn=True):
         img, faces = flip(img, faces)
     img = np.ascontiguousarray(img)
     img = cover(img, faces, rng)
-    if rng.random() < 0.08:
+    if rng.random() < 0.12:
         img = cv2.cvtColor(cv2.cvtColor(img, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     elif rng.random() < 0.3:
         grey = cv2.cvtColor(cv2.cvtColor(img, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         s = rng.uniform(0.4, 1.5)
         img = cv2.addWeighted(img, s, grey, 1 - s, 0)
+    if rng.random() < 0.15:
+        img = hue(img, rng)
     dark = rng.random() < 0.05
     if dark or rng.random() < 0.6:
         img = tone(img, rng, dark)

@@ -48,13 +48,13 @@ def collate(samples):
 class CropBatches(IterableDataset):
     """Endless batches of crops and mosaics for detection."""
 
-    def __init__(self, data, batch, size, seed, mosaic=0.2):
+    def __init__(self, data, batch, size, seed, mosaic=0.3):
         self.data, self.batch, self.size, self.seed, self.mosaic = data, batch, size, seed, mosaic
         self.cdf = np.cumsum(data.weight / data.weight.sum())
 
     def pick(self, rng):
         i = min(int(np.searchsorted(self.cdf, rng.random())), len(self.data) - 1)
-        return i, self.data.pictures[i], self.data.faces(i)
+        return i, self.data.pictures[i], self.data.faces(i), self.data.wanted(i)
 
     def sample(self, rng):
         size = (self.size, self.size)
@@ -62,8 +62,8 @@ class CropBatches(IterableDataset):
             img, faces = views.mosaic(lambda: self.pick(rng)[1:], size, rng)
             fine = 1.0
         else:
-            i, img, faces = self.pick(rng)
-            img, faces = views.crop(img, faces, size, rng)
+            i, img, faces, want = self.pick(rng)
+            img, faces = views.crop(img, faces, size, rng, want)
             fine = 0.3 if self.data.one_scale[i] else 1.0
         img, faces = augment(img, faces, rng)
         return img, faces, 0.0, fine

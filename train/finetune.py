@@ -38,6 +38,8 @@ def main():
     ap.add_argument("--report", action="store_true", help="AP and subject figures before and after")
     a = ap.parse_args()
     data, folder = Faces(a.data or DATA), RUNS / a.run
+    if a.hard:
+        data.look_for_hard(a.hard)
     guesses = np.load(need(a.guesses, "guesses"))["label"] if a.guesses else None
     if guesses is not None and len(guesses) != len(data.label):
         raise SystemExit(f"{a.guesses} was made for other data: {len(guesses)} faces, not {len(data.label)}")

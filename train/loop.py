@@ -58,6 +58,7 @@ def add_arguments(ap, run, minutes, lr):
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--procs", type=int, default=1, help="data-parallel processes; share the batch")
+    ap.add_argument("--hard", help="scores of train.hard: look for the missed faces more often")
     ap.add_argument("--eval-every", type=int, default=0, help="epochs between AP on the val pictures (0: never)")
     ap.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -19,6 +19,8 @@ def main():
     add_arguments(ap, "pretrain", minutes=60, lr=2e-3)
     a = ap.parse_args()
     data = Faces(a.data or DATA)
+    if a.hard:
+        data.look_for_hard(a.hard)
     print(f"{len(data)} pictures, {int((data.kind == 0).sum())} faces, {int((data.kind == 1).sum())} ignored", flush=True)
     Loop(a, RUNS / a.run, lambda seed: loader(CropBatches(data, a.batch, a.size, seed), a.workers),
          DetectionLoss(), evaluate=evaluate).run()

@@ -64,7 +64,7 @@ def whole(img, faces, size, long_side, rng):
     return cut(img, faces, (x, y, ow / s, oh / s), size)
 
 
-def natural(img, faces, size, rng, shares=(0.3, 0.45, 0.6, 0.8, 1.0, 1.3, 1.8)):
+def natural(img, faces, size, rng, shares=(0.3, 0.45, 0.6, 0.8, 1.0, 1.2)):
     """A random crop of a random share of the picture, up to the whole with margins."""
     ow, oh = size
     ih, iw = img.shape[:2]
@@ -73,21 +73,25 @@ def natural(img, faces, size, rng, shares=(0.3, 0.45, 0.6, 0.8, 1.0, 1.3, 1.8)):
     return _place(img, faces, size, z, rng)
 
 
-def toward_face(img, faces, size, rng, lo=8.0, hi=200.0):
-    """A crop in which one face has a size drawn evenly in log scale between lo and hi."""
+def toward_face(img, faces, size, rng, want=None, lo=8.0, hi=200.0):
+    """A crop in which one face has a size drawn evenly in log scale between lo and hi.
+
+    want: how likely each face is the one, relative to the others; None = all alike.
+    """
     boxes, kind, _ = faces
     usable = np.flatnonzero(kind == 0)
     if not len(usable):
         return natural(img, faces, size, rng)
-    f = boxes[rng.choice(usable)]
+    p = None if want is None else want[usable] / want[usable].sum()
+    f = boxes[rng.choice(usable, p=p)]
     face = max(4.0, float(np.sqrt(f[2] * f[3])))
     z = np.exp(rng.uniform(np.log(lo), np.log(min(hi, 0.8 * min(size))))) / face
-    z = float(np.clip(z, 0.2, 3.5))
+    ih, iw = img.shape[:2]
+    z = float(np.clip(z, 0.9 * max(size) / max(ih, iw), 3.5))  # grey margins teach nothing
     ow, oh = size[0] / z, size[1] / z
     cx, cy = f[0] + f[2] / 2, f[1] + f[3] / 2
     x, y = cx - rng.uniform(0.15, 0.85) * ow, cy - rng.uniform(0.15, 0.85) * oh
     # a crop smaller than the picture has no reason to leave it
-    ih, iw = img.shape[:2]
     x = float(np.clip(x, min(0, iw - ow), max(0, iw - ow)))
     y = float(np.clip(y, min(0, ih - oh), max(0, ih - oh)))
     return cut(img, faces, (x, y, ow, oh), size)
@@ -115,27 +119,27 @@ def _place(img, faces, size, z, rng):
     return cut(img, faces, (x, y, w, h), size)
 
 
-def crop(img, faces, size, rng):
+def crop(img, faces, size, rng, want=None):
     """One of the crops above; the mix that pretraining uses."""
     p = rng.random()
     if p < 0.40:
         return natural(img, faces, size, rng)
     if p < 0.85:
-        return toward_face(img, faces, size, rng)
+        return toward_face(img, faces, size, rng, want)
     if p < 0.90:
         return empty_spot(img, faces, size, rng)
-    return whole(img, faces, size, max(size) * rng.uniform(0.5, 1.0), rng)
+    return whole(img, faces, size, max(size) * rng.uniform(0.75, 1.0), rng)
 
 
 def mosaic(pick, size, rng):
-    """Four crops around a random middle; `pick()` gives (picture, faces)."""
+    """Four crops around a random middle; `pick()` gives (picture, faces, wanted)."""
     ow, oh = size
     mx, my = int(ow * rng.uniform(0.3, 0.7)), int(oh * rng.uniform(0.3, 0.7))
     out = np.empty((oh, ow, 3), np.uint8)
     parts = []
     for x, y, w, h in ((0, 0, mx, my), (mx, 0, ow - mx, my), (0, my, mx, oh - my), (mx, my, ow - mx, oh - my)):
-        img, faces = pick()
-        tile, (b, k, l) = crop(img, faces, (w, h), rng)
+        img, faces, want = pick()
+        tile, (b, k, l) = crop(img, faces, (w, h), rng, want)
         out[y:y + h, x:x + w] = tile
         b[:, 0] += x
         b[:, 1] += y
