@@ -267,6 +267,43 @@ uint8_t *evio_png(const uint8_t *rgb, int width, int height, size_t *size) {
     return NULL;
 }
 
+char *evio_png_url(const uint8_t *rgb, int width, int height) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char head[] = "data:image/png;base64,";
+    size_t n = 0, at = sizeof head - 1;
+    uint8_t *png = evio_png(rgb, width, height, &n);
+    char *url = png ? malloc(sizeof head + 4 * (n / 3 + 1)) : NULL;
+    if (url) {
+        memcpy(url, head, at);
+        for (size_t i = 0; i < n; i += 3) {
+            uint32_t v = (uint32_t)png[i] << 16 | (i + 1 < n ? (uint32_t)png[i + 1] << 8 : 0) |
+                         (i + 2 < n ? png[i + 2] : 0u);
+            url[at++] = digits[v >> 18];
+            url[at++] = digits[v >> 12 & 63];
+            url[at++] = i + 1 < n ? digits[v >> 6 & 63] : '=';
+            url[at++] = i + 2 < n ? digits[v & 63] : '=';
+        }
+        url[at] = 0;
+    }
+    free(png);
+    return url;
+}
+
+void evio_html(FILE *f, const char *s) {
+    for (; *s; s++) {
+        if (*s == '<')
+            fputs("&lt;", f);
+        else if (*s == '>')
+            fputs("&gt;", f);
+        else if (*s == '&')
+            fputs("&amp;", f);
+        else if (*s == '"')
+            fputs("&quot;", f);
+        else
+            fputc(*s, f);
+    }
+}
+
 int evio_png_write(const char *path, const uint8_t *rgb, int width, int height) {
     size_t size = 0;
     uint8_t *png = evio_png(rgb, width, height, &size);

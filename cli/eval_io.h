@@ -70,6 +70,12 @@ void evio_cut(const evio_picture *picture, ev_box box, uint8_t *out, int side);
 /** PNG bytes of RGB pixels; NULL without memory. Free them. */
 uint8_t *evio_png(const uint8_t *rgb, int width, int height, size_t *size);
 
+/** The same as text for the src of an HTML image; NULL without memory. Free it. */
+char *evio_png_url(const uint8_t *rgb, int width, int height);
+
+/** Writes text into HTML, quoted where it must be. */
+void evio_html(FILE *f, const char *text);
+
 /** Writes a PNG file; 0, or -1 after saying why. */
 int evio_png_write(const char *path, const uint8_t *rgb, int width, int height);
 

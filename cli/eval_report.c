@@ -27,21 +27,6 @@ typedef enum { ABSENT, UNCOUNTED, HIDDEN, EXPOSED, VISIBLE, HIDDEN_SPEAKER, UNME
 static const char *const colours[] = {"",        "#d5d9e0", "#7bb58a", "#d7263d",
                                       "#6c9bd2", "#f0a202", "#ffffff"};
 
-static void escaped(FILE *f, const char *s) {
-    for (; *s; s++) {
-        if (*s == '<')
-            fputs("&lt;", f);
-        else if (*s == '>')
-            fputs("&gt;", f);
-        else if (*s == '&')
-            fputs("&amp;", f);
-        else if (*s == '"')
-            fputs("&quot;", f);
-        else
-            fputc(*s, f);
-    }
-}
-
 static double percent(size_t part, size_t whole) {
     return whole ? 100.0 * (double)part / (double)whole : 100;
 }
@@ -203,12 +188,12 @@ static void write_page(FILE *f, const video_settings *s, const video_result *r, 
             "content=\"width=device-width\"><title>veil: leaks</title><style>%s</style>\n"
             "<h1>Leaks of bystanders' faces</h1><p>Labels ",
             style);
-    escaped(f, s->truth);
+    evio_html(f, s->truth);
     fputs(s->result ? ", tracks " : ", original ", f);
-    escaped(f, s->result ? s->result : s->original);
+    evio_html(f, s->result ? s->result : s->original);
     if (!s->result) {
         fputs(", result ", f);
-        escaped(f, s->redacted);
+        evio_html(f, s->redacted);
     }
     fprintf(f,
             ". %zu labelled frames, %.1f s. A face counts as hidden when at least %.0f %% of it "

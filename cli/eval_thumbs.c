@@ -36,28 +36,6 @@ static void blur_face(evio_picture *p, ev_box b) {
                     clamp(y + (r + 1) * h / CELLS, 0, p->height));
 }
 
-static char *data_url(const uint8_t *rgb) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    static const char head[] = "data:image/png;base64,";
-    size_t n = 0, at = sizeof head - 1;
-    uint8_t *png = evio_png(rgb, THUMB, THUMB, &n);
-    char *url = png ? malloc(sizeof head + 4 * (n / 3 + 1)) : NULL;
-    if (url) {
-        memcpy(url, head, at);
-        for (size_t i = 0; i < n; i += 3) {
-            uint32_t v = (uint32_t)png[i] << 16 | (i + 1 < n ? (uint32_t)png[i + 1] << 8 : 0) |
-                         (i + 2 < n ? png[i + 2] : 0u);
-            url[at++] = digits[v >> 18];
-            url[at++] = digits[v >> 12 & 63];
-            url[at++] = i + 1 < n ? digits[v >> 6 & 63] : '=';
-            url[at++] = i + 2 < n ? digits[v & 63] : '=';
-        }
-        url[at] = 0;
-    }
-    free(png);
-    return url;
-}
-
 /* Pictures of all leaks whose best frame this is. */
 static int thumbs_of_frame(clip *c, const video_result *r, const label_frame *here, int show_faces,
                            char **thumbs) {
@@ -74,7 +52,7 @@ static int thumbs_of_frame(clip *c, const video_result *r, const label_frame *he
                 blur_face(&p, here->faces[f].box);
         }
         evio_cut(&p, run->box, small, THUMB);
-        thumbs[i] = data_url(small);
+        thumbs[i] = evio_png_url(small, THUMB, THUMB);
     }
     free(p.rgb);
     return 0;

@@ -185,6 +185,7 @@ int cli_explain(int argc, char **argv) {
         {"limit", EVIO_NUMBER, &o.limit, "so many of its pictures, evenly spread (0 = all)"},
         {"check", EVIO_FLAG, &o.check, "with --dataset: test the maps themselves"},
         {"check-faces", EVIO_NUMBER, &o.check_faces, "on so many faces of each class (16)"},
+        {"against", EVIO_TEXT, &o.against, "with --check: compare with the maps of this model"},
         {"overwrite", EVIO_FLAG, &o.overwrite, "overwrite outputs that exist (also -y)"},
     };
     const size_t n = sizeof options / sizeof options[0];

@@ -10,7 +10,7 @@
 typedef struct {
     /* as given */
     const char *input, *output, *model, *class_name, *method_name, *layer, *colours_name, *size;
-    const char *npy, *json, *dataset, *list;
+    const char *npy, *json, *dataset, *list, *against;
     double face, threads, limit, min_score, patch, check_faces;
     int overwrite, check;
     /* as understood */
@@ -59,6 +59,9 @@ typedef struct {
 int explain_draw(const evio_picture *p, const explain_panel *panels, size_t n,
                  const veil_detection *faces, size_t n_faces, size_t chosen, double scale,
                  heat_colours colours, evio_picture *out);
+
+/* The picture in w x h px: the mean of what lies under each px; nearest when growing. */
+void explain_shrink(const evio_picture *p, uint8_t *out, int w, int h);
 
 /* A frame of `line` px around a box. */
 void explain_box(uint8_t *rgb, int width, int height, ev_box b, int line, uint32_t colour);

@@ -37,7 +37,7 @@ void explain_box(uint8_t *rgb, int width, int height, ev_box b, int line, uint32
 }
 
 /* The mean of the source under a target pixel; nearest when growing. */
-static void shrink(const evio_picture *p, uint8_t *out, int w, int h) {
+void explain_shrink(const evio_picture *p, uint8_t *out, int w, int h) {
     for (int y = 0; y < h; y++) {
         int y0 = (int)((int64_t)y * p->height / h), y1 = (int)((int64_t)(y + 1) * p->height / h);
         y1 = y1 > y0 ? y1 : y0 + 1;
@@ -97,7 +97,7 @@ static void draw_bar(evio_picture *out, double scale, heat_colours colours) {
 
 static int draw_panel(const evio_picture *p, const explain_panel *panel, uint8_t *rgb, int w, int h,
                       heat_colours colours) {
-    shrink(p, rgb, w, h);
+    explain_shrink(p, rgb, w, h);
     if (!panel->map)
         return 0;
     float *small = malloc((size_t)w * (size_t)h * sizeof *small);
