@@ -223,7 +223,8 @@ static int try_decoder(media_input *in, const AVCodec *codec, int threads) {
     in->decoder->thread_count = in->is_picture ? 1 : threads;
     /* Decoding frames side by side holds back one for each thread. */
     in->decoder->thread_type = in->live ? FF_THREAD_SLICE : FF_THREAD_FRAME | FF_THREAD_SLICE;
-    in->decoder->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
+    if (!in->live) /* of a stream, what lacks its key frame is left out instead */
+        in->decoder->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;
     if (in->hw) {
         in->decoder->hw_device_ctx = av_buffer_ref(in->hw);
         in->decoder->get_format = choose_hw;

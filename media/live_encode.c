@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUEUE_ITEMS 16 /* frames and pieces of sound waiting for an encoder */
+#define QUEUE_ITEMS 10 /* frames and pieces of sound waiting for an encoder */
 #define KEY_SECONDS 2
 
 typedef struct {
@@ -33,7 +33,6 @@ struct live_enc {
     int64_t fifo_pts; /* of its first sample */
     AVPacket *packet;
     atomic_bool wants_key;
-    int64_t dropped;
     /* Under the session's lock. */
     enum { ENC_WAITING, ENC_OPEN, ENC_FAILED } state;
     media_error err;
@@ -315,17 +314,10 @@ static void *enc_main(void *opaque) {
     return NULL;
 }
 
+/* Waits when the encoder is slow: what comes before piles up then, and is overload. */
 static void put_item(live_enc *e, item *i) {
-    bool ok = atomic_load(&e->s->paced) ? queue_try_put(e->items, i) : queue_put(e->items, i);
-    if (ok)
-        return;
-    if (i->shown) {
-        pthread_mutex_lock(&e->s->lock);
-        e->dropped++;
-        e->s->st.frames_dropped++;
-        pthread_mutex_unlock(&e->s->lock);
-    }
-    free_item(i);
+    if (!queue_put(e->items, i))
+        free_item(i);
 }
 
 void live_enc_video(live_enc *e, const media_shown *shown) {

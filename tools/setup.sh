@@ -7,7 +7,10 @@ build="gcc libc6-dev binutils make pkg-config meson ninja-build libavcodec-dev l
 libavfilter-dev libavutil-dev libavdevice-dev libswscale-dev libswresample-dev libjansson-dev
 libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libmatio-dev libpng-dev libexpat1-dev"
 media="ffmpeg python3"
-test="g++ libcmocka-dev clang-format python3-numpy"
+# live tests: nginx with RTMP, an RTSP server
+live="nginx libnginx-mod-rtmp python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
+gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
+test="g++ libcmocka-dev clang-format python3-numpy $live"
 fuzz="clang"
 peers="g++ libdnnl-dev python3-torch python3-onnx python3-opencv python3-matplotlib"
 train="python3-torch python3-numpy python3-opencv python3-matplotlib python3-scipy python3-onnx"
