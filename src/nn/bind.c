@@ -311,11 +311,22 @@ static void bind_pool(vl_net *net, vl_step *s) {
     net->kernel[s->op] = net->dsp.pool_level;
 }
 
+/* A copy of bytes to other units is an addition of nothing. */
+static bool is_rescaling(const vl_net *net, const vl_step *s) {
+    const vl_view *in = &net->place[s->in[0]].view, *out = &net->place[s->out].view;
+    return s->copy && in->is_u8 && out->is_u8 && !vl_ops_same_kind(in, out);
+}
+
 static void bind_add(vl_net *net, vl_step *s) {
+    static const vl_op none = {.act = VL_FMT_ACT_NONE};
     const vl_view *a = &net->place[s->in[0]].view, *b = &net->place[s->in[1]].view;
     const vl_view *out = &net->place[s->out].view;
+    vl_view nothing = *a;
+    nothing.scale = 0.0f;
+    if (s->copy)
+        b = &nothing;
     vl_addition *r = &s->u.add.args;
-    *r = vl_plan_addition(&net->model->ops[s->op], a, b, out);
+    *r = vl_plan_addition(s->copy ? &none : &net->model->ops[s->op], a, b, out);
     r->a = a->data;
     r->b = b->data;
     r->a_row = a->row;
@@ -336,8 +347,9 @@ static void bind_generic(vl_net *net, vl_step *s) {
     for (int32_t k = 0; k < s->n_in; k++)
         s->u.generic.in[k] = net->place[s->in[k]].view;
     s->u.generic.out = net->place[s->out].view;
+    s->u.generic.run = net->dsp.ops_run;
     if (!s->copy)
-        net->kernel[s->op] = "c";
+        net->kernel[s->op] = net->dsp.ops_level;
     else if (net->kernel[s->op] == NULL)
         net->kernel[s->op] = "copy";
 }
@@ -390,6 +402,8 @@ int vl_plan_bind(vl_net *net) {
     for (int32_t i = 0; i < net->n_steps; i++) {
         vl_step *s = &net->step[i];
         s->rows = net->place[s->out].view.height;
+        if (is_rescaling(net, s))
+            s->kind = VL_STEP_ADD;
         s->tasks = tasks_of(net, s);
         if (s->kind == VL_STEP_CONV)
             bind_conv(net, s, &t);

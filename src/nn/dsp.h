@@ -6,6 +6,8 @@
 #ifndef VL_NN_DSP_H
 #define VL_NN_DSP_H
 
+#include "ops.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -109,6 +111,8 @@ typedef struct {
         *add_level; /* names for the profile */
     vl_packing pack_s8, pack_f32;
     int32_t depthwise_four; /* see vl_depthwise */
+    const char *ops_level;
+    vl_ops_fn *ops_run;
     void (*conv_s8)(const vl_conv *c, int32_t y0, int32_t y1);
     void (*conv_f32)(const vl_conv *c, int32_t y0, int32_t y1);
     void (*depthwise_s8)(const vl_depthwise *d, int32_t y0, int32_t y1);
@@ -129,12 +133,13 @@ void vl_dsp_init(vl_dsp *dsp, uint32_t levels);
 /* One file per level; each sets the entries it does better. */
 void vl_dsp_init_c(vl_dsp *dsp);
 void vl_dsp_init_avx2(vl_dsp *dsp);
-void vl_dsp_init_avx2_f32(vl_dsp *dsp); /* called by the former */
+void vl_dsp_init_avx2_f32(vl_dsp *dsp); /* called by vl_dsp_init_avx2 */
+void vl_dsp_init_avx2_ops(vl_dsp *dsp); /* the same */
 void vl_dsp_init_avxvnni(vl_dsp *dsp);
 void vl_dsp_init_avx512(vl_dsp *dsp);
 void vl_dsp_init_avx512vnni(vl_dsp *dsp);
 void vl_dsp_init_avx512vnni_dw(vl_dsp *dsp); /* called by the former */
-void vl_dsp_init_amx(vl_dsp *dsp); /* on AVX-512 VNNI's packing */
+void vl_dsp_init_amx(vl_dsp *dsp);           /* on AVX-512 VNNI's packing */
 void vl_dsp_init_neon(vl_dsp *dsp);
 void vl_dsp_init_dotprod(vl_dsp *dsp);
 

@@ -1,4 +1,5 @@
-/* See ops.h. A pixel's channels are loaded as floats, worked on and stored in the type wanted. */
+/* See ops.h; x86/ops_avx2.c compiles this file a second time. A pixel's channels are loaded as
+ * floats, worked on and stored in the type wanted. */
 #include "ops.h"
 
 #include "act.h"
@@ -32,11 +33,19 @@ static void store(const vl_view *v, int32_t y, int32_t x, const pixel *p) {
         q[c] = (uint8_t)rintf(vl_act_clamp(fmaf(p->v[c], inv, zero), 0.0f, 255.0f));
 }
 
+#ifndef VL_OPS_RUN
+#define VL_OPS_RUN vl_ops_run
+#define VL_OPS_ALL
+#endif
+
+#ifdef VL_OPS_ALL
 int vl_ops_same_kind(const vl_view *a, const vl_view *b) {
     if (a->is_u8 != b->is_u8)
         return 0;
     return !a->is_u8 || (!(a->scale < b->scale) && !(a->scale > b->scale) && a->zero == b->zero);
 }
+
+#endif
 
 static size_t pixel_bytes(const vl_view *v) {
     return (size_t)v->channels * (v->is_u8 ? 1 : sizeof(float));
@@ -75,6 +84,7 @@ static void upsample_nearest(const vl_op *op, const vl_view *in, const vl_view *
     }
 }
 
+#ifdef VL_OPS_ALL
 /* Output i lies at (i + 0.5) / f - 0.5 of the input. */
 int32_t vl_ops_bilinear_at(int32_t i, int32_t f, int32_t n, int32_t *next, float *part) {
     float s = ((float)i + 0.5f) / (float)f - 0.5f;
@@ -85,6 +95,8 @@ int32_t vl_ops_bilinear_at(int32_t i, int32_t f, int32_t n, int32_t *next, float
     *part = s - (float)first;
     return first;
 }
+
+#endif
 
 static void upsample_bilinear(const vl_op *op, const vl_view *in, const vl_view *out, int32_t y) {
     int32_t f = (int32_t)op->p0, y_next, x_next;
@@ -133,6 +145,30 @@ static void pool_row(const vl_op *op, const vl_view *in, const vl_view *out, int
         for (int32_t k = 0; k < in->channels && !max; k++)
             q.v[k] /= (float)(count > 0 ? count : 1);
         store(out, y, x, &q);
+    }
+}
+
+/* Averages of bytes to bytes: whole numbers are added, and one fma scales them. */
+static void average_row_u8(const vl_op *op, const vl_view *in, const vl_view *out, int32_t y) {
+    uint16_t sum[VL_FMT_MAX_CHANNELS];
+    const int32_t n = in->channels, top = y * op->sh - op->pad_top;
+    const float ratio = in->scale / out->scale;
+    const float shift = (float)out->zero - (float)in->zero * ratio;
+    for (int32_t x = 0; x < out->width; x++) {
+        int32_t left = x * op->sw - op->pad_left, count = 0;
+        memset(sum, 0, (size_t)n * sizeof *sum);
+        for (int32_t iy = top > 0 ? top : 0; iy < top + op->kh && iy < in->height; iy++) {
+            for (int32_t ix = left > 0 ? left : 0; ix < left + op->kw && ix < in->width; ix++) {
+                const uint8_t *q = at(in, iy, ix);
+                for (int32_t k = 0; k < n; k++)
+                    sum[k] = (uint16_t)(sum[k] + q[k]);
+                count++;
+            }
+        }
+        const float scale = ratio / (float)(count > 0 ? count : 1);
+        uint8_t *q = at(out, y, x);
+        for (int32_t k = 0; k < n; k++)
+            q[k] = (uint8_t)rintf(vl_act_clamp(fmaf(sum[k], scale, shift), 0.0f, 255.0f));
     }
 }
 
@@ -191,7 +227,7 @@ static void focus_row(const vl_view *in, const vl_view *out, int32_t y) {
     }
 }
 
-void vl_ops_run(const vl_op *op, const vl_view *in, const vl_view *out, int32_t y0, int32_t y1) {
+void VL_OPS_RUN(const vl_op *op, const vl_view *in, const vl_view *out, int32_t y0, int32_t y1) {
     for (int32_t y = y0; y < y1; y++) {
         if (op == NULL)
             copy_row(in, out, y);
@@ -199,6 +235,9 @@ void vl_ops_run(const vl_op *op, const vl_view *in, const vl_view *out, int32_t 
             upsample_nearest(op, in, out, y);
         else if (op->type == VL_FMT_OP_UPSAMPLE)
             upsample_bilinear(op, in, out, y);
+        else if (op->type == VL_FMT_OP_AVGPOOL && in->is_u8 && out->is_u8 && op->kh > 0 &&
+                 op->kh * op->kw < 256)
+            average_row_u8(op, in, out, y);
         else if (op->type == VL_FMT_OP_MAXPOOL || op->type == VL_FMT_OP_AVGPOOL)
             pool_row(op, in, out, y);
         else if (op->type == VL_FMT_OP_ADD || op->type == VL_FMT_OP_MUL)

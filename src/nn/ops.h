@@ -25,6 +25,9 @@ int32_t vl_ops_bilinear_at(int32_t i, int32_t f, int32_t n, int32_t *next, float
 
 /* Rows y0 <= y < y1 of out. op NULL: out = in[0], converted. op->type is any of MAXPOOL, UPSAMPLE,
  * ADD, ACT, SHUFFLE, AVGPOOL, MUL, SCALE, FOCUS. */
-void vl_ops_run(const vl_op *op, const vl_view *in, const vl_view *out, int32_t y0, int32_t y1);
+typedef void vl_ops_fn(const vl_op *op, const vl_view *in, const vl_view *out, int32_t y0,
+                       int32_t y1);
+vl_ops_fn vl_ops_run;
+vl_ops_fn vl_ops_run_avx2; /* the same, compiled for AVX2 */
 
 #endif

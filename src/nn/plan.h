@@ -62,6 +62,7 @@ typedef struct {
         struct {
             const vl_op *op;
             vl_view in[2], out;
+            vl_ops_fn *run;
         } generic;
     } u;
 } vl_step;

@@ -218,6 +218,8 @@ void vl_dsp_init_c(vl_dsp *dsp) {
                     .dw_f32_level = "c",
                     .pool_level = "c",
                     .add_level = "c",
+                    .ops_level = "c",
+                    .ops_run = vl_ops_run,
                     .pack_s8 = plain,
                     .pack_f32 = plain,
                     .conv_s8 = conv_s8_c,

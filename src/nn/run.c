@@ -116,7 +116,7 @@ static void run_rows(const vl_step *s, int32_t y0, int32_t y1) {
         s->u.add.run(&s->u.add.args, y0, y1);
         return;
     case VL_STEP_GENERIC:
-        vl_ops_run(s->u.generic.op, s->u.generic.in, &s->u.generic.out, y0, y1);
+        s->u.generic.run(s->u.generic.op, s->u.generic.in, &s->u.generic.out, y0, y1);
         return;
     }
 }

@@ -106,18 +106,52 @@ VL_INLINE __m256i largest_of(const vl_pooling *p, window w, int32_t c) {
     return v;
 }
 
+VL_INLINE __m128i largest_of_16(const vl_pooling *p, window w, int32_t c) {
+    __m128i v = _mm_setzero_si128();
+    for (int32_t iy = w.y0; iy < w.y1; iy++) {
+        const uint8_t *in = p->in + iy * p->in_row + w.x0 * p->in_pixel + c;
+        for (int32_t ix = w.x0; ix < w.x1; ix++, in += p->in_pixel)
+            v = _mm_max_epu8(v, _mm_loadu_si128((const __m128i *)(const void *)in));
+    }
+    return v;
+}
+
+/* A row of 16 channels halved in both directions: two windows' pixels lie in one register. */
+static int32_t halve_row_16(const vl_pooling *p, int32_t y, uint8_t *out) {
+    const uint8_t *in = p->in + 2 * y * p->in_row;
+    int32_t x = 0;
+    for (; x < p->width && 2 * x + 2 <= p->in_width; x++, in += 32) {
+        __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)in);
+        __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(in + p->in_row));
+        a = _mm256_max_epu8(a, b);
+        __m128i v = _mm_max_epu8(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+        _mm_storeu_si128((__m128i *)(void *)(out + x * p->out_pixel), v);
+    }
+    return x;
+}
+
+static bool halves_16(const vl_pooling *p, int32_t y) {
+    return p->channels == 16 && p->in_pixel == 16 && p->kh == 2 && p->kw == 2 && p->sh == 2 &&
+           p->sw == 2 && p->pad_top == 0 && p->pad_left == 0 && 2 * y + 2 <= p->in_height;
+}
+
 /* Reads up to 31 bytes past the last channel, stores none of them. */
 static void maxpool_u8_avx2(const vl_pooling *p, int32_t y0, int32_t y1) {
     for (int32_t y = y0; y < y1; y++) {
-        for (int32_t x = 0; x < p->width; x++) {
+        int32_t done = halves_16(p, y) ? halve_row_16(p, y, p->out + y * p->out_row) : 0;
+        for (int32_t x = done; x < p->width; x++) {
             uint8_t *out = p->out + y * p->out_row + x * p->out_pixel;
             window w = window_at(p, y, x);
             int32_t c = 0;
             for (; c + 32 <= p->channels; c += 32)
                 _mm256_storeu_si256((__m256i *)(void *)(out + c), largest_of(p, w, c));
+            if (c + 16 <= p->channels) {
+                _mm_storeu_si128((__m128i *)(void *)(out + c), largest_of_16(p, w, c));
+                c += 16;
+            }
             if (c < p->channels) {
-                uint8_t all[32];
-                _mm256_storeu_si256((__m256i *)(void *)all, largest_of(p, w, c));
+                uint8_t all[16];
+                _mm_storeu_si128((__m128i *)(void *)all, largest_of_16(p, w, c));
                 memcpy(out + c, all, (size_t)(p->channels - c));
             }
         }
@@ -194,4 +228,5 @@ void vl_dsp_init_avx2(vl_dsp *dsp) {
     dsp->add_u8 = add_u8_avx2;
     dsp->add_f32 = add_f32_avx2;
     vl_dsp_init_avx2_f32(dsp);
+    vl_dsp_init_avx2_ops(dsp);
 }

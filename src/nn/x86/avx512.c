@@ -1,5 +1,5 @@
-/* Float convolutions with AVX-512: an implicit GEMM as the integer one of avx512vnni.c, one input
- * channel a step. */
+/* Additions, and float convolutions, with AVX-512: an implicit GEMM as the integer one of
+ * avx512vnni.c, one input channel a step. */
 #include "nn/x86/avx512.h"
 #include "nn/tiles.h"
 
@@ -85,7 +85,34 @@ static void conv_f32_avx512(const vl_conv *c, int32_t y0, int32_t y1) {
     vl_conv_rows(c, &tiles, y0, y1);
 }
 
+static void add_u8_avx512(const vl_addition *a, int32_t y0, int32_t y1) {
+    const __m512 ra = _mm512_set1_ps(a->res_a), rb = _mm512_set1_ps(a->res_b);
+    const __m512 rc = _mm512_set1_ps(a->res_c);
+    const __m512 low = _mm512_set1_ps(a->low), high = _mm512_set1_ps(a->high);
+    const bool dense =
+        a->a_pixel == a->channels && a->b_pixel == a->channels && a->out_pixel == a->channels;
+    const int32_t width = dense ? 1 : a->width, n = dense ? a->width * a->channels : a->channels;
+    for (int32_t y = y0; y < y1; y++) {
+        for (int32_t x = 0; x < width; x++) {
+            const uint8_t *p = a->a + y * a->a_row + x * a->a_pixel;
+            const uint8_t *q = a->b + y * a->b_row + x * a->b_pixel;
+            uint8_t *out = a->out + y * a->out_row + x * a->out_pixel;
+            for (int32_t c = 0; c < n; c += 16) {
+                __mmask16 m = vl_first_512(n - c);
+                __m512i i = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, p + c));
+                __m512i k = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, q + c));
+                __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(k), rb, rc);
+                v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i), ra, v);
+                v = vl_clamp_512(v, low, high);
+                _mm512_mask_cvtusepi32_storeu_epi8(out + c, m, _mm512_cvtps_epi32(v));
+            }
+        }
+    }
+}
+
 void vl_dsp_init_avx512(vl_dsp *dsp) {
+    dsp->add_level = "avx512";
+    dsp->add_u8 = add_u8_avx512;
     dsp->conv_f32_level = "avx512";
     dsp->pack_f32 = (vl_packing){.lanes = 16, .max_blocks = 4};
     dsp->conv_f32 = conv_f32_avx512;
