@@ -5,10 +5,12 @@
 #include "mem.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* So many rows of 10-bit samples fit into 16-bit sums, and more than so many of 8 bits. */
 #define ROWS_A_FLUSH 64
+#define SETTLE       (4 * 128) /* four grey levels of 8 bits, in units of a level */
 
 int vl_cells_rows_make(vl_cells_rows *r, const vl_frame_layout *l, int32_t width) {
     *r = (vl_cells_rows){0};
@@ -45,12 +47,23 @@ void vl_cells_rows_free(vl_cells_rows *r) {
 
 /* ------------------------------------------------------------------ grid */
 
-/* Edges in pairs of pixels from the area's first, which is even; the last is the area's own end. */
-static void edges(int32_t *edge, int32_t n, int32_t from, int32_t to) {
-    int32_t pairs = (to - from) / 2;
-    for (int32_t i = 0; i < n; i++)
-        edge[i] = from + pairs * i / n * 2;
-    edge[n] = to;
+/* Edges in pairs of pixels from the whole's first, which is even; those well inside the area count,
+ * and the area's own ends. Returns the number of cells; *first: of those of the whole, the first.
+ */
+static int32_t edges(int32_t *edge, int32_t n, const int32_t whole[2], const int32_t area[2],
+                     int32_t *first) {
+    int32_t pairs = (whole[1] - whole[0]) / 2, k = 0;
+    edge[0] = area[0];
+    *first = 0;
+    for (int32_t i = 1; i < n; i++) {
+        int32_t at = whole[0] + pairs * i / n * 2;
+        if (at < area[0] + VL_CELLS_LEAST_PX)
+            *first = i;
+        else if (at <= area[1] - VL_CELLS_LEAST_PX)
+            edge[++k] = at;
+    }
+    edge[++k] = area[1];
+    return k;
 }
 
 static int32_t at_most(int32_t n, int32_t px) {
@@ -59,14 +72,17 @@ static int32_t at_most(int32_t n, int32_t px) {
     return n < 1 ? 1 : n;
 }
 
-void vl_cells_grid(vl_cells *c, vl_mask_area a, float count) {
-    int32_t w = a.x1 - a.x0, h = a.y1 - a.y0, longer = w > h ? w : h;
+void vl_cells_grid(vl_cells *c, vl_mask_area all, vl_mask_area a, float count) {
+    int32_t w = all.x1 - all.x0, h = all.y1 - all.y0, longer = w > h ? w : h;
     /* Not a number, and everything below one: the strongest. */
     int32_t n = count >= VL_CELLS_MAX ? VL_CELLS_MAX : count >= 1 ? (int32_t)count : 1;
-    c->nx = at_most((n * w + longer / 2) / longer, w);
-    c->ny = at_most((n * h + longer / 2) / longer, h);
-    edges(c->x, c->nx, a.x0, a.x1);
-    edges(c->y, c->ny, a.y0, a.y1);
+    c->whole = all;
+    c->whole_x = at_most((n * w + longer / 2) / longer, w);
+    c->whole_y = at_most((n * h + longer / 2) / longer, h);
+    const int32_t across[2][2] = {{all.x0, all.x1}, {a.x0, a.x1}};
+    const int32_t down[2][2] = {{all.y0, all.y1}, {a.y0, a.y1}};
+    c->nx = edges(c->x, c->whole_x, across[0], across[1], &c->first_x);
+    c->ny = edges(c->y, c->whole_y, down[0], down[1], &c->first_y);
 }
 
 /* A luma edge in samples of a channel. */
@@ -140,12 +156,38 @@ void vl_cells_measure(vl_cells *c, const vl_pix *pix, const veil_frame *f, vl_ce
 }
 
 void vl_cells_solid(vl_cells *c, vl_mask_area a, const veil_frame *f, const uint16_t native[3]) {
-    vl_cells_grid(c, a, 1);
+    vl_cells_grid(c, a, a, 1);
     c->flat = true;
     int unit = vl_frame_layout_of(f->format)->bits > 8 ? 32 : 128;
     for (int k = 0; k < 3; k++)
         for (int32_t i = 0; i < c->nx * c->ny; i++)
             c->level[k][i / c->nx][i % c->nx] = (int16_t)(native[k] * unit);
+}
+
+/* ------------------------------------------------------------------ from frame to frame */
+
+bool vl_cells_nearer(const vl_cells *c, const vl_cells *past, const vl_cells *best) {
+    int32_t w = c->whole.x1 - c->whole.x0, h = c->whole.y1 - c->whole.y0;
+    if (past->whole_x != c->whole_x || past->whole_y != c->whole_y ||
+        past->whole.x1 - past->whole.x0 != w || past->whole.y1 - past->whole.y0 != h)
+        return false;
+    int32_t dx = abs(past->whole.x0 - c->whole.x0), dy = abs(past->whole.y0 - c->whole.y0);
+    if (dx * c->whole_x > w || dy * c->whole_y > h)
+        return false;
+    return best == NULL ||
+           dx + dy < abs(best->whole.x0 - c->whole.x0) + abs(best->whole.y0 - c->whole.y0);
+}
+
+void vl_cells_settle(vl_cells *c, const vl_cells *past) {
+    for (int k = 0; k < 3; k++)
+        for (int32_t j = 0; j < c->ny; j++)
+            for (int32_t i = 0; i < c->nx; i++) {
+                int32_t pi = i + c->first_x - past->first_x, pj = j + c->first_y - past->first_y;
+                if (pi < 0 || pj < 0 || pi >= past->nx || pj >= past->ny)
+                    continue;
+                if (abs(c->level[k][j][i] - past->level[k][pj][pi]) <= SETTLE)
+                    c->level[k][j][i] = past->level[k][pj][pi];
+            }
 }
 
 /* ------------------------------------------------------------------ paint */

@@ -9,6 +9,9 @@
 #define VL_CELLS_LEAST_PX 4 /* a cell is never narrower, unless the area is */
 
 typedef struct {
+    vl_mask_area whole;       /* what the grid is laid over, also outside the frame */
+    int32_t whole_x, whole_y; /* cells across and down there */
+    int32_t first_x, first_y; /* of them, the first inside the frame */
     int32_t nx, ny;
     /* Edges of cells, luma px; even, so that chroma has the same cells, but for the frame's end. */
     int32_t x[VL_CELLS_MAX + 1], y[VL_CELLS_MAX + 1];
@@ -29,14 +32,22 @@ typedef struct {
 int vl_cells_rows_make(vl_cells_rows *r, const vl_frame_layout *l, int32_t width);
 void vl_cells_rows_free(vl_cells_rows *r);
 
-/* Lays the grid: count cells (1..8) across the longer side. area must have even x0 and y0. */
-void vl_cells_grid(vl_cells *c, vl_mask_area area, float count);
+/* Lays the grid: count cells (1..8) across the longer side of whole, of which area is the part
+ * inside the frame; so cells stay where they are on a face that leaves the frame. A cell that is
+ * cut too narrow joins the next. Both must have even x0 and y0. */
+void vl_cells_grid(vl_cells *c, vl_mask_area whole, vl_mask_area area, float count);
 
 /* Averages every picture sample of the area. */
 void vl_cells_measure(vl_cells *c, const vl_pix *pix, const veil_frame *f, vl_cells_rows *r);
 
 /* One cell of one colour. */
 void vl_cells_solid(vl_cells *c, vl_mask_area area, const veil_frame *f, const uint16_t native[3]);
+
+/* Is past a grid of the same shape within a cell of c, and nearer than best (NULL: none)? */
+bool vl_cells_nearer(const vl_cells *c, const vl_cells *past, const vl_cells *best);
+
+/* Takes over those averages of past that differ by hardly more than noise. */
+void vl_cells_settle(vl_cells *c, const vl_cells *past);
 
 /* Spreads the cells across; needed before vl_cells_paint. */
 void vl_cells_spread(const vl_cells *c, const vl_pix *pix, const veil_frame *f, vl_cells_rows *r);

@@ -74,6 +74,7 @@ int vl_hide_boxes(veil *v, const veil_frame *f, const vl_rect *boxes, size_t n,
                   const vl_redact_aside *aside, const vl_settings *set) {
     float padding = set->s.padding > 0 ? set->s.padding : 0;
     vl_redact_style style = style_of(&set->s);
+    style.settle = true;
     size_t k = 0;
     int err = reserve_masks(v, n);
     for (size_t i = 0; err == VEIL_OK && i < n; i++) {
@@ -231,7 +232,7 @@ static int hide_faces(veil *v, const veil_frame *f, const vl_entries *list, cons
         r->n_kept += list->e[i].keep;
         r->n_hidden += !list->e[i].keep;
         if (!list->e[i].keep && !is_behind(&list->e[i], list, set->s.min_score))
-            v->masks[n++] = list->e[i].cover;
+            v->masks[n++] = vl_steady_mask(v->steady, list->e[i].id, list->e[i].cover);
     }
     /* in place: each box is read before written */
     err = vl_hide_boxes(v, f, v->masks, n, &aside, set);
@@ -252,6 +253,10 @@ static int fix_and_draw(veil *v, const vl_slot *slot, veil_result *r) {
     pthread_mutex_unlock(&v->lock);
     if (err != VEIL_OK)
         return err;
+    if (v->steady_epoch != slot->epoch || v->last_covered)
+        vl_steady_reset(v->steady);
+    v->steady_epoch = slot->epoch;
+    vl_steady_next(v->steady, &slot->camera);
     err = hide_faces(v, f, list, &set, r);
     if (err != VEIL_OK)
         return err;

@@ -28,9 +28,11 @@ static vl_rect head_box(const veil_frame *f, vl_rect box) {
 }
 
 static void set_area(vl_mask *m, const veil_frame *f, float outer_x, float outer_y) {
-    m->area = (vl_mask_area){
-        clip_px(floorf(m->cx - outer_x), f->width), clip_px(floorf(m->cy - outer_y), f->height),
-        clip_px(ceilf(m->cx + outer_x), f->width), clip_px(ceilf(m->cy + outer_y), f->height)};
+    float x0 = floorf(m->cx - outer_x), x1 = ceilf(m->cx + outer_x);
+    float y0 = floorf(m->cy - outer_y), y1 = ceilf(m->cy + outer_y);
+    m->whole = (vl_mask_area){(int32_t)x0, (int32_t)y0, (int32_t)x1, (int32_t)y1};
+    m->area = (vl_mask_area){clip_px(x0, f->width), clip_px(y0, f->height), clip_px(x1, f->width),
+                             clip_px(y1, f->height)};
 }
 
 bool vl_mask_make(vl_mask *m, const veil_frame *f, vl_rect b, const vl_redact_style *style) {

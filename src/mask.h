@@ -16,7 +16,8 @@ typedef struct {
     float half_x, half_y;  /* of the part at full strength */
     float soft_x, soft_y;  /* box: width of the soft edge, px, > 0 */
     float ring;            /* ellipse: outer radius squared less 1, > 0 */
-    vl_mask_area area;     /* soft edge included, inside the frame; empty when outside */
+    vl_mask_area whole;    /* soft edge included */
+    vl_mask_area area;     /* the part inside the frame; empty when outside */
     int32_t group;         /* masks of one group share their averages */
     const float *distance; /* one for each column of area, see vl_mask_distances */
 } vl_mask;

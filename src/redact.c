@@ -12,11 +12,12 @@
 #include <string.h>
 
 #define COVER_RGB    0x202020u
+#define GROUP_STEP   16 /* px */
 #define CORE_FEATHER 0.04f
 
 typedef struct {
     size_t first, n; /* masks */
-    vl_mask_area area;
+    vl_mask_area whole, area;
     vl_cells cells;
 } group;
 
@@ -38,6 +39,8 @@ struct vl_redact {
     size_t group_room;
     float *distance;
     size_t distance_room;
+    vl_cells *past; /* grids of the drawing before, for style.settle */
+    size_t past_room, n_past;
     /* Faces beside the masks: n_clear of them, then n_core. */
     vl_mask *aside;
     size_t aside_room, n_clear, n_core;
@@ -58,6 +61,7 @@ static void free_rows(vl_redact *r) {
     r->alpha[0] = r->alpha[1] = r->alpha_half = r->alpha_aside = r->alpha_plane = NULL;
     r->paint = NULL;
     r->width = 0;
+    r->n_past = 0;
 }
 
 static int make_rows(vl_redact *r, const veil_frame *f) {
@@ -114,6 +118,7 @@ void vl_redact_destroy(vl_redact *r) {
     vl_mem_free(r->mask);
     vl_mem_free(r->group);
     vl_mem_free(r->distance);
+    vl_mem_free(r->past);
     vl_mem_free(r->aside);
     vl_mem_free(r->aside_distance);
     vl_mem_free(r);
@@ -304,13 +309,29 @@ static int by_size(const void *a, const void *b) {
 }
 
 /* Grown to even edges, so that chroma samples belong to it whole. */
-static void even_area(vl_mask_area *a, const veil_frame *f) {
+static void even_area(vl_mask_area *a) {
     a->x0 &= ~1;
     a->y0 &= ~1;
     a->x1 = (a->x1 + 1) & ~1;
     a->y1 = (a->y1 + 1) & ~1;
+}
+
+/* Masks that move against each other shall not change their common grid with every step. */
+static void round_area(vl_mask_area *a) {
+    a->x1 += (GROUP_STEP - (a->x1 - a->x0) % GROUP_STEP) % GROUP_STEP;
+    a->y1 += (GROUP_STEP - (a->y1 - a->y0) % GROUP_STEP) % GROUP_STEP;
+}
+
+static void clip_area(vl_mask_area *a, const veil_frame *f) {
     a->x1 = a->x1 < f->width ? a->x1 : f->width;
     a->y1 = a->y1 < f->height ? a->y1 : f->height;
+}
+
+static void join_area(vl_mask_area *to, const vl_mask_area *a) {
+    to->x0 = a->x0 < to->x0 ? a->x0 : to->x0;
+    to->y0 = a->y0 < to->y0 ? a->y0 : to->y0;
+    to->x1 = a->x1 > to->x1 ? a->x1 : to->x1;
+    to->y1 = a->y1 > to->y1 ? a->y1 : to->y1;
 }
 
 /* Sorts n masks into groups; returns how many. */
@@ -319,20 +340,23 @@ static size_t make_groups(vl_redact *r, const veil_frame *f, size_t n) {
     vl_mask_group(r->mask, n);
     qsort(r->mask, n, sizeof *r->mask, by_group);
     for (size_t i = 0; i < n; i++) {
-        const vl_mask_area *a = &r->mask[i].area;
-        if (i == 0 || r->mask[i].group != r->mask[i - 1].group) {
-            r->group[n_groups] = (group){.first = i, .area = *a};
+        const vl_mask *m = &r->mask[i];
+        if (i == 0 || m->group != r->mask[i - 1].group) {
+            r->group[n_groups] = (group){.first = i, .whole = m->whole, .area = m->area};
             n_groups++;
         }
         group *g = &r->group[n_groups - 1];
         g->n++;
-        g->area.x0 = a->x0 < g->area.x0 ? a->x0 : g->area.x0;
-        g->area.y0 = a->y0 < g->area.y0 ? a->y0 : g->area.y0;
-        g->area.x1 = a->x1 > g->area.x1 ? a->x1 : g->area.x1;
-        g->area.y1 = a->y1 > g->area.y1 ? a->y1 : g->area.y1;
+        join_area(&g->whole, &m->whole);
+        join_area(&g->area, &m->area);
     }
-    for (size_t i = 0; i < n_groups; i++)
-        even_area(&r->group[i].area, f);
+    for (size_t i = 0; i < n_groups; i++) {
+        even_area(&r->group[i].whole);
+        if (r->group[i].n > 1)
+            round_area(&r->group[i].whole);
+        even_area(&r->group[i].area);
+        clip_area(&r->group[i].area, f);
+    }
     qsort(r->group, n_groups, sizeof *r->group, by_size);
     return n_groups;
 }
@@ -348,9 +372,28 @@ static void measure_groups(vl_redact *r, const veil_frame *f, size_t n,
             continue;
         }
         g->cells.flat = style->style == VEIL_STYLE_MOSAIC;
-        vl_cells_grid(&g->cells, g->area, style->cells);
+        vl_cells_grid(&g->cells, g->whole, g->area, style->cells);
         vl_cells_measure(&g->cells, &r->pix, f, &r->rows);
     }
+}
+
+/* Averages that tremble cost more in the encoder than they tell the viewer. What is drawn then are
+ * averages of the drawing before over the same cells: nothing more of the face than these. */
+static int settle_groups(vl_redact *r, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const vl_cells *best = NULL;
+        for (size_t k = 0; k < r->n_past; k++)
+            if (vl_cells_nearer(&r->group[i].cells, &r->past[k], best))
+                best = &r->past[k];
+        if (best != NULL)
+            vl_cells_settle(&r->group[i].cells, best);
+    }
+    void *room = r->past;
+    r->n_past = make_room(&room, &r->past_room, n, sizeof *r->past) ? n : 0;
+    r->past = room;
+    for (size_t i = 0; i < r->n_past; i++)
+        r->past[i] = r->group[i].cells;
+    return r->n_past == n ? VEIL_OK : VEIL_E_NOMEM;
 }
 
 /* Images lie on masks that are hidden already, each clipped to its mask's alpha. */
@@ -360,7 +403,8 @@ static int draw_images(vl_redact *r, const veil_frame *f, size_t n, const vl_red
         vl_overlay o;
         vl_overlay_make(&o, f, &r->mask[i], style);
         group g = {.first = i, .n = 1, .area = r->mask[i].area};
-        even_area(&g.area, f);
+        even_area(&g.area);
+        clip_area(&g.area, f);
         job j = {r, f, vl_frame_layout_of(f->format), &g, &o};
         err = paint_group(&j);
     }
@@ -439,6 +483,8 @@ int vl_redact_draw_beside(vl_redact *r, const veil_frame *f, const vl_rect *mask
     }
     size_t n_groups = make_groups(r, f, used);
     measure_groups(r, f, n_groups, style);
+    if (style->settle && settle_groups(r, n_groups) != VEIL_OK)
+        return VEIL_E_NOMEM;
     for (size_t i = 0; i < n_groups && err == VEIL_OK; i++) {
         job j = {r, f, vl_frame_layout_of(f->format), &r->group[i], NULL};
         err = paint_group(&j);

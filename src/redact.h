@@ -11,6 +11,7 @@ typedef struct {
     veil_style style;
     veil_shape shape;
     float feather; /* as a part of the mask's size; 0 = hard edge */
+    bool settle;   /* averages that hardly changed since the drawing before stay as they were */
     float cells;   /* 1..8 across the longer side of the mask with its soft edge */
     uint32_t fill_rgb;
     const uint8_t *image; /* RGBA */

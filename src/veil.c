@@ -143,6 +143,8 @@ static int create_stages(veil *v, const veil_options *o) {
     if (err == VEIL_OK)
         err = vl_redact_create(&v->redact);
     if (err == VEIL_OK)
+        err = vl_steady_create(&v->steady);
+    if (err == VEIL_OK)
         err = vl_track_create(&v->tracker);
     if (err == VEIL_OK)
         err = vl_timeline_create(&v->timeline, o->lookahead_ns, held);
@@ -228,6 +230,7 @@ void veil_destroy(veil *v) {
     vl_mem_free(v->dets);
     vl_mem_free(v->masks);
     vl_mem_free(v->aside);
+    vl_steady_destroy(v->steady);
     vl_mem_free(v->wishes);
     vl_mem_free(v->out);
     vl_mem_free(v);

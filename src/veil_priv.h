@@ -9,6 +9,7 @@
 #include "pool.h"
 #include "redact.h"
 #include "settings.h"
+#include "steady.h"
 #include "subject.h"
 #include "timeline.h"
 #include "track.h"
@@ -65,6 +66,8 @@ struct veil {
     size_t cap_masks;
     vl_rect *aside; /* grows */
     size_t cap_aside;
+    vl_steady *steady;
+    uint32_t steady_epoch;
     bool last_covered;
 
     /* Any thread, under lock. */

@@ -82,6 +82,17 @@ static inline int where_sample(const veil_frame *f, const scene *s, int channel,
 
 /* ------------------------------------------------------------------ same averages */
 
+static inline void join_areas(vl_mask_area *to, const vl_mask_area *a) {
+    to->x0 = a->x0 < to->x0 ? a->x0 : to->x0;
+    to->y0 = a->y0 < to->y0 ? a->y0 : to->y0;
+    to->x1 = a->x1 > to->x1 ? a->x1 : to->x1;
+    to->y1 = a->y1 > to->y1 ? a->y1 : to->y1;
+}
+
+static inline int32_t even_below(int32_t v) {
+    return v - (v % 2 != 0 ? (v % 2 + 2) % 2 : 0);
+}
+
 /* The grids that the code lays over a scene, one for each group of masks. */
 static inline size_t grids_of(const veil_frame *f, const scene *s, vl_cells grid[MAX_MASKS]) {
     vl_mask m[MAX_MASKS];
@@ -93,21 +104,27 @@ static inline size_t grids_of(const veil_frame *f, const scene *s, vl_cells grid
     vl_mask_group(m, used);
     for (size_t g = 0; g < used; g++) {
         vl_mask_area a = {INT32_MAX, INT32_MAX, 0, 0};
+        vl_mask_area all = {INT32_MAX, INT32_MAX, INT32_MIN, INT32_MIN};
+        int members = 0;
         for (size_t i = 0; i < used; i++) {
             if (m[i].group != (int32_t)g)
                 continue;
-            a.x0 = m[i].area.x0 < a.x0 ? m[i].area.x0 : a.x0;
-            a.y0 = m[i].area.y0 < a.y0 ? m[i].area.y0 : a.y0;
-            a.x1 = m[i].area.x1 > a.x1 ? m[i].area.x1 : a.x1;
-            a.y1 = m[i].area.y1 > a.y1 ? m[i].area.y1 : a.y1;
+            members++;
+            join_areas(&a, &m[i].area);
+            join_areas(&all, &m[i].whole);
         }
-        if (a.x1 == 0)
+        if (members == 0)
             continue;
         a.x0 &= ~1;
         a.y0 &= ~1;
         a.x1 = a.x1 % 2 != 0 && a.x1 < f->width ? a.x1 + 1 : a.x1;
         a.y1 = a.y1 % 2 != 0 && a.y1 < f->height ? a.y1 + 1 : a.y1;
-        vl_cells_grid(&grid[n++], a, s->style.cells);
+        int32_t step = members > 1 ? 16 : 2; /* sizes of common grids are multiples */
+        all.x0 = even_below(all.x0);
+        all.y0 = even_below(all.y0);
+        all.x1 = all.x0 + (all.x1 - all.x0 + step - 1) / step * step;
+        all.y1 = all.y0 + (all.y1 - all.y0 + step - 1) / step * step;
+        vl_cells_grid(&grid[n++], all, a, s->style.cells);
     }
     return n;
 }

@@ -291,7 +291,8 @@ static void grids_are_coarse(void **state) {
         for (int32_t h = 1; h < 200; h += 7)
             for (float cells = -1; cells < 12; cells += 1.7f) {
                 vl_cells c = {0};
-                vl_cells_grid(&c, (vl_mask_area){2, 4, 2 + w, 4 + h}, cells);
+                const vl_mask_area area = {2, 4, 2 + w, 4 + h};
+                vl_cells_grid(&c, area, area, cells);
                 assert_in_range(c.nx, 1, VL_CELLS_MAX);
                 assert_in_range(c.ny, 1, VL_CELLS_MAX);
                 assert_true((float)c.nx <= fmaxf(cells, 1) && (float)c.ny <= fmaxf(cells, 1));
@@ -307,6 +308,55 @@ static void grids_are_coarse(void **state) {
             }
 }
 
+/* A grid that is cut by the frame's edge keeps its cells where they are; none is too narrow, and
+ * there are never more than of the whole. */
+static void cut_grids_stay(void **state) {
+    (void)state;
+    const vl_mask_area whole = {-40, 10, 80, 130};
+    vl_cells all, c;
+    vl_cells_grid(&all, whole, whole, 6);
+    for (int32_t cut = -40; cut < 76; cut += 2) {
+        vl_mask_area area = whole;
+        area.x0 = cut;
+        vl_cells_grid(&c, whole, area, 6);
+        assert_in_range(c.nx, 1, all.nx);
+        assert_int_equal(c.first_x + c.nx, all.nx);
+        assert_int_equal(c.x[0], cut);
+        assert_int_equal(c.x[c.nx], 80);
+        for (int32_t i = 1; i < c.nx; i++) {
+            assert_int_equal(c.x[i], all.x[c.first_x + i]);
+            assert_true(c.x[i] - c.x[i - 1] >= 4);
+        }
+    }
+}
+
+/* Small changes of the picture do not change the paint, large ones do; what stays is what was
+ * painted before, and never depends on more than averages. */
+static void averages_settle(void **state) {
+    (void)state;
+    vl_redact *r = NULL;
+    assert_int_equal(vl_redact_create(&r), VEIL_OK);
+    vl_redact_style style = style_of(VEIL_STYLE_BLUR, VEIL_SHAPE_BOX);
+    style.settle = true;
+    static const vl_rect box = {20, 20, 60, 60};
+    uint8_t first[100], now[100];
+    for (int step = 0; step < 3; step++) {
+        picture p = picture_make(VEIL_FORMAT_I420, 100, 100, false);
+        for (int32_t y = 0; y < 100; y++)
+            for (int32_t x = 0; x < 100; x++)
+                picture_set(&p.frame, 0, x, y, x + (step == 1) * (1 + x % 3) + (step == 2) * 30);
+        assert_int_equal(vl_redact_draw(r, &p.frame, &box, 1, &style), VEIL_OK);
+        for (int32_t x = 0; x < 100; x++)
+            (step == 0 ? first : now)[x] = (uint8_t)picture_get(&p.frame, 0, x, 50);
+        if (step == 1)
+            assert_memory_equal(first + 21, now + 21, 58);
+        for (int32_t x = 21; step == 2 && x < 79; x++)
+            assert_in_range(now[x], first[x] + 29, first[x] + 31);
+        picture_free(&p);
+    }
+    vl_redact_destroy(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hidden_means_gone),
@@ -317,6 +367,8 @@ int main(void) {
         cmocka_unit_test(kept_faces_stay_clear),
         cmocka_unit_test(places_that_are_none),
         cmocka_unit_test(grids_are_coarse),
+        cmocka_unit_test(cut_grids_stay),
+        cmocka_unit_test(averages_settle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
