@@ -121,6 +121,14 @@ static void plot_size(FILE *f, const set_table *t) {
           f);
 }
 
+/* A figure, or a dash when there is none. */
+static void cell(FILE *f, const char *format, double v) {
+    if (isfinite(v))
+        fprintf(f, format, v);
+    else
+        fputs("&ndash;", f);
+}
+
 static void write_deeds(FILE *f, const results *r) {
     fputs("<table><tr><th>the picture changed</th>", f);
     for (int g = 0; g < 2; g++)
@@ -129,9 +137,14 @@ static void write_deeds(FILE *f, const results *r) {
     fputs("</tr>", f);
     for (int d = 0; d < N_DEEDS; d++) {
         fprintf(f, "<tr><td>%s</td>", set_deed_name((set_deed)d));
-        for (int g = 0; g < 2; g++)
-            fprintf(f, "<td class=n>%.2f &rarr; %.2f</td><td class=n>%.0f %%</td>",
-                    r->group[g].before[d], r->group[g].after[d], 100 * r->group[g].turned[d]);
+        for (int g = 0; g < 2; g++) {
+            fputs("<td class=n>", f);
+            cell(f, "%.2f &rarr; ", r->group[g].before[d]);
+            cell(f, "%.2f", r->group[g].after[d]);
+            fputs("</td><td class=n>", f);
+            cell(f, "%.0f %%", 100 * r->group[g].turned[d]);
+            fputs("</td>", f);
+        }
         fputs("</tr>", f);
     }
     fputs("</table>", f);
@@ -144,15 +157,22 @@ static void write_properties(FILE *f, const results *r) {
           f);
     for (int g = 0; g < N_GROUPS; g++) {
         const group_figures *q = &r->group[g];
+        if (!q->n)
+            continue;
         fprintf(f,
                 "<tr><td>%s</td><td class=n>%zu</td><td class=n>%.2f</td><td class=n>%.3f</td>"
                 "<td class=n>%.2f</td><td class=n>%.2f</td><td class=n>%.2f</td></tr>",
                 results_group(g), q->n, q->p, q->size, q->distance, q->low, q->sharp);
     }
-    fprintf(f,
-            "</table><p>A linear rule of size alone explains %.0f %% of the variance of the "
-            "evidence, of size and position %.0f %%, with sharpness %.0f %%.</p>",
-            100 * r->fit[0], 100 * r->fit[1], 100 * r->fit[2]);
+    fputs("</table><p>Share of the variance of the evidence that a linear rule explains, of size "
+          "alone: ",
+          f);
+    cell(f, "%.0f %%", 100 * r->fit[0]);
+    fputs(", of size and position: ", f);
+    cell(f, "%.0f %%", 100 * r->fit[1]);
+    fputs(", with sharpness: ", f);
+    cell(f, "%.0f %%", 100 * r->fit[2]);
+    fputs(".</p>", f);
 }
 
 static void write_check(FILE *f, const check_figures *c) {
@@ -160,17 +180,23 @@ static void write_check(FILE *f, const check_figures *c) {
           "<th class=n>insertion</th><th class=n>background: deletion</th><th class=n>insertion"
           "</th></tr>",
           f);
-    for (int i = 0; i < CHECK_MAPS; i++)
-        fprintf(f,
-                "<tr><td>%s</td><td class=n>%.3f</td><td class=n>%.3f</td><td class=n>%.3f</td>"
-                "<td class=n>%.3f</td></tr>",
-                check_map_names[i], c->deletion[0][i], c->insertion[0][i], c->deletion[1][i],
-                c->insertion[1][i]);
-    fprintf(f,
-            "</table><p>Areas under P(face and class) while the places a map calls important are "
-            "greyed first (deletion, less is better) or shown first (insertion, more is better). "
-            "Rank correlation with occlusion: %.2f.</p>",
-            c->occlusion);
+    for (int i = 0; i < CHECK_MAPS; i++) {
+        fprintf(f, "<tr><td>%s</td>", check_map_names[i]);
+        for (int k = 0; k < 2; k++) {
+            fputs("<td class=n>", f);
+            cell(f, "%.3f", c->deletion[k][i]);
+            fputs("</td><td class=n>", f);
+            cell(f, "%.3f", c->insertion[k][i]);
+            fputs("</td>", f);
+        }
+        fputs("</tr>", f);
+    }
+    fputs("</table><p>Areas under P(face and class) while the places a map calls important are "
+          "greyed first (deletion, less is better) or shown first (insertion, more is better). "
+          "Rank correlation with occlusion: ",
+          f);
+    cell(f, "%.2f", c->occlusion);
+    fputs(".</p>", f);
 }
 
 /* How far a face's shares are from its group's. */
