@@ -206,6 +206,7 @@ static void take_shown(beat *b, media_shown *shown) {
         b->base_ticks = shown->frame->pts;
         b->base_ns = live_now(s);
         b->n_cards = 0;
+        atomic_store(&s->covering, false);
     }
     media_shown_free(shown);
 }
@@ -243,6 +244,7 @@ static void cover_gaps(beat *b) {
         b->base_ticks =
             atomic_load(&s->last_ticks) >= 0 ? atomic_load(&s->last_ticks) : b->base_ticks;
         b->base_ns = now - step_ns;
+        atomic_store(&s->covering, true);
     }
     while (b->base_ns + (b->n_cards + 1) * step_ns <= now && !live_stopping(s)) {
         b->n_cards++;

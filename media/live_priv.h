@@ -83,6 +83,7 @@ struct live {
     sound *sound;
 
     /* Clock */
+    atomic_bool covering;    /* covers are being sent */
     atomic_llong last_ticks; /* newest time stamp sent, -1 = none */
     AVFrame *newest;         /* for previews, under lock */
     veil_track *tracks;

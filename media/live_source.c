@@ -31,6 +31,7 @@ typedef struct {
     int sound_index;
     bool mapped, got_frame, paced_by_us;
     int64_t offset_ns;                           /* stream's time to session's */
+    int64_t due_ns, due_in_ns, last_due_ns;      /* when, paced by us, which time is due */
     int64_t last_in_ns, last_ns;                 /* last frame; last_ns over all connections */
     int64_t best_late_ns, window_ns, window_min; /* how far frames are behind the clock */
     int64_t n_frames, n_lost;
@@ -237,13 +238,17 @@ static void map(reader *r, int64_t in_ns) {
     int64_t at = r->src->paced ? live_now(s) : 0;
     int64_t step_ns = s->step > 0 ? av_rescale(s->step, SECOND_NS, TICKS) : 33 * MS_NS;
     int64_t sent = atomic_load(&s->last_ticks);
-    int64_t way_ns = r->src->paced ? s->o.veil.lookahead_ns + WAY_NS : 0;
+    bool covers = r->src->paced && atomic_load(&s->covering); /* and goes on until we come out */
+    int64_t way_ns = covers ? s->o.veil.lookahead_ns + WAY_NS : 0;
     int64_t sent_ns = sent >= 0 ? av_rescale(sent, SECOND_NS, TICKS) + step_ns + way_ns : 0;
     if (at < sent_ns)
         at = sent_ns;
     if (r->last_ns > 0 && at < r->last_ns + step_ns)
         at = r->last_ns + step_ns;
     r->offset_ns = at - in_ns;
+    int64_t now = live_now(s);
+    r->due_ns = now > r->last_due_ns + step_ns ? now : r->last_due_ns + step_ns;
+    r->due_in_ns = in_ns;
     r->mapped = true;
     r->best_late_ns = INT64_MAX;
     r->window_ns = live_now(s);
@@ -289,12 +294,14 @@ static void put_frame(reader *r, AVFrame *frame, int64_t pts_ns) {
     }
 }
 
-static void wait_until(reader *r, int64_t pts_ns) {
-    int64_t now;
-    while (!cancelled(r) && (now = live_now(r->s)) < pts_ns) {
+/* Plays what comes faster than it should (files, segments) at its own speed. */
+static void wait_until_due(reader *r, int64_t in_ns) {
+    int64_t now, due = r->due_ns + in_ns - r->due_in_ns;
+    while (!cancelled(r) && (now = live_now(r->s)) < due) {
         atomic_store(&r->s->progress_ns, now);
-        live_doze(r->s, pts_ns - now, r->generation);
+        live_doze(r->s, due - now, r->generation);
     }
+    r->last_due_ns = due;
 }
 
 static int check_format(reader *r, const AVFrame *frame, media_error *err) {
@@ -338,7 +345,7 @@ static int take_frame(reader *r, AVFrame *frame, media_error *err) {
     r->last_in_ns = in_ns;
     int64_t pts_ns = in_ns + r->offset_ns;
     if (r->paced_by_us)
-        wait_until(r, pts_ns);
+        wait_until_due(r, in_ns);
     now = live_now(s);
     if (r->src->paced)
         watch_lateness(r, now - pts_ns, now);
