@@ -2,14 +2,19 @@
 #include "picture.h"
 
 #include "convert.h"
-#include "input.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int media_picture_load(media_picture *out, const char *path, int max_px, media_error *err) {
-    memset(out, 0, sizeof *out);
     media_input_options options = {.path = path, .video_only = true, .threads = 1};
+    return media_picture_load_from(out, &options, max_px, err);
+}
+
+int media_picture_load_from(media_picture *out, const media_input_options *options, int max_px,
+                            media_error *err) {
+    const char *path = options->path;
+    memset(out, 0, sizeof *out);
     media_input *in = NULL;
     convert *c = NULL;
     AVFrame *frame = av_frame_alloc();
@@ -19,7 +24,7 @@ int media_picture_load(media_picture *out, const char *path, int max_px, media_e
         media_fail(err, "out of memory");
         goto done;
     }
-    if (media_input_open(&in, &options, err) != 0)
+    if (media_input_open(&in, options, err) != 0)
         goto done;
     if (media_input_read(in, frame, packet, err) != MEDIA_ITEM_FRAME) {
         media_fail(err, "'%s': no picture can be decoded", path);

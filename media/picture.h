@@ -2,7 +2,7 @@
 #ifndef MEDIA_PICTURE_H
 #define MEDIA_PICTURE_H
 
-#include "error.h"
+#include "input.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -15,5 +15,8 @@ typedef struct {
 
 /* max_px bounds width and height. */
 int media_picture_load(media_picture *out, const char *path, int max_px, media_error *err);
+/* The same with the formats and protocols of options. */
+int media_picture_load_from(media_picture *out, const media_input_options *options, int max_px,
+                            media_error *err);
 
 #endif

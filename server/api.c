@@ -334,6 +334,8 @@ const route api_routes[] = {
     {METHOD_DELETE, 0, "/jobs/{id}", api_delete_job, NULL},
     {METHOD_GET, 0, "/jobs/{id}/result", api_get_result, NULL},
     {METHOD_GET, 0, "/jobs/{id}/report", api_get_report, NULL},
+    {METHOD_GET, 0, "/explain", api_get_explain, NULL},
+    {METHOD_POST, ROUTE_UPLOAD, "/explain", api_post_explain, api_begin_explain},
     {METHOD_GET, ROUTE_OPEN, "/api", page_get_api, NULL},
     {METHOD_GET, ROUTE_OPEN | ROUTE_LOOSE, "/", page_get, NULL},
     PAGE_ROUTES};

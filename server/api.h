@@ -21,6 +21,14 @@ void api_get_stream(server *s, http_request *r);
 void api_get_snapshot(server *s, http_request *r);
 void api_get_events(server *s, http_request *r);
 
+/* Whether the body may be an upload; replies when not. */
+bool api_has_media_type(http_request *r);
+
+/* api_explain.c */
+void api_get_explain(server *s, http_request *r);
+void api_begin_explain(server *s, http_request *r);
+void api_post_explain(server *s, http_request *r);
+
 /* api_jobs.c */
 void api_get_jobs(server *s, http_request *r);
 void api_begin_job(server *s, http_request *r);

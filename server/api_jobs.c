@@ -4,7 +4,6 @@
 #include "reply.h"
 
 #include <string.h>
-#include <strings.h>
 
 void api_get_jobs(server *s, http_request *r) {
     reply_json(r, MHD_HTTP_OK, jobs_json(s->jobs));
@@ -40,17 +39,10 @@ static void free_upload(void *user) {
 void api_begin_job(server *s, http_request *r) {
     char problem[CONFIG_TEXT_MAX];
     jobs_upload *upload;
-    const char *type = http_header(r, "Content-Type");
     pthread_mutex_lock(&s->lock);
     config settings = s->config;
     pthread_mutex_unlock(&s->lock);
-    if (!type || (strncasecmp(type, "video/", 6) != 0 && strncasecmp(type, "image/", 6) != 0 &&
-                  strcasecmp(type, "application/octet-stream") != 0)) {
-        reply_problem(r, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                      "the body has to be video/..., image/... or application/octet-stream");
-        return;
-    }
-    if (!read_query(r, &settings))
+    if (!api_has_media_type(r) || !read_query(r, &settings))
         return;
     int status =
         jobs_begin(s->jobs, http_query(r, "name"), &settings, r->content_length, &upload, problem);

@@ -116,7 +116,7 @@ static bool write_piece(http_request *r, const char *data, size_t size) {
 }
 
 /* Uploads are no JSON; that they come from our page a type shows that forms cannot send. */
-static bool has_media_type(http_request *r) {
+bool api_has_media_type(http_request *r) {
     const char *type = http_header(r, "Content-Type");
     if (type && (strncasecmp(type, "video/", 6) == 0 || strncasecmp(type, "image/", 6) == 0 ||
                  strcasecmp(type, "application/octet-stream") == 0))
@@ -128,7 +128,7 @@ static bool has_media_type(http_request *r) {
 
 void api_begin_piece(server *s, http_request *r) {
     (void)s;
-    if (!has_media_type(r))
+    if (!api_has_media_type(r))
         return;
     if (r->content_length > PIECE_BYTES_MAX) {
         reply_problem(r, MHD_HTTP_CONTENT_TOO_LARGE, "a piece may have %d bytes", PIECE_BYTES_MAX);

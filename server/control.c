@@ -51,6 +51,14 @@ static void turn_audit(server *s) {
         setvbuf(s->audit, NULL, _IOLBF, 0);
 }
 
+/* Takes a folder of ours out of a text for people. */
+static void drop_folder(char *text, const char *folder) {
+    size_t n = folder ? strlen(folder) : 0;
+    char *at;
+    while (n > 0 && (at = strstr(text, folder)) && at[n] == '/')
+        memmove(at, at + n + 1, strlen(at + n + 1) + 1);
+}
+
 static void on_event(void *user, const live_event *event) {
     server *s = user;
     pthread_mutex_lock(&s->notes_lock);
@@ -62,6 +70,8 @@ static void on_event(void *user, const live_event *event) {
         note *n = &s->notes[s->n_notes++ % NOTES_MAX];
         n->time = (int64_t)time(NULL);
         snprintf(n->text, sizeof n->text, "%s", event->text);
+        drop_folder(n->text, s->options.media);
+        drop_folder(n->text, s->recordings);
     }
     pthread_mutex_unlock(&s->notes_lock);
     if (event->kind != LIVE_EVENT_DECISION)

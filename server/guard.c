@@ -66,14 +66,16 @@ bool guard_fetch_site(const char *site) {
 }
 
 bool guard_path(const char *path) {
+    bool query = false;
     if (path[0] != '/')
         return false;
     for (const char *p = path; *p != '\0'; p++) {
         unsigned char c = (unsigned char)*p;
         bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   strchr("/-_.~?&=%+,:", c);
-        if (!ok || (c == '.' && p[1] == '.'))
+        if (!ok || (!query && c == '.' && p[1] == '.'))
             return false;
+        query = query || c == '?';
     }
     return true;
 }

@@ -14,7 +14,8 @@ bool guard_host(const char *host, const char *const *names, size_t n_names);
 bool guard_origin(const char *origin, const char *host, bool tls);
 /* Sec-Fetch-Site as browsers send it; NULL (no browser) is fine. */
 bool guard_fetch_site(const char *site);
-/* Whether a path, with its query, is made of harmless characters and has no "..". */
+/* Whether a path, with its query, is made of harmless characters, and has no ".." before the query.
+ */
 bool guard_path(const char *path);
 /* Transfer-Encoding and Content-Length as one server and any proxy before it read them alike. NULL
  * = absent. */

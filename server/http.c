@@ -355,7 +355,7 @@ static void finish(http_request *r) {
         reply_problem(r, MHD_HTTP_BAD_REQUEST, "the body is not text");
     else if (r->route)
         r->route->handle(r->http->options.server, r);
-    if (!r->replied)
+    if (!r->replied && !r->waiting)
         reply_problem(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
 }
 
@@ -380,9 +380,16 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     }
     if (!r->replied) {
         enter(r->http, connection, PHASE_REPLY);
+        r->waiting = false;
         finish(r);
+        return r->replied || r->waiting ? MHD_YES : MHD_NO;
     }
-    return r->replied ? MHD_YES : MHD_NO;
+    return MHD_YES;
+}
+
+void http_wait(http_request *r) {
+    r->waiting = true;
+    MHD_suspend_connection(r->connection);
 }
 
 void http_note(const http_request *r, int status) {

@@ -37,7 +37,7 @@ typedef struct http_request {
     /* the core's own */
     char *uri;
     size_t body_capacity;
-    bool begun, too_large;
+    bool begun, too_large, waiting;
 } http_request;
 
 typedef struct {
@@ -69,6 +69,10 @@ size_t http_connections(http *h);
 bool http_login_allowed(http *h, const http_request *r);
 /* Of a clock that only goes forward. */
 int64_t http_now_ns(void);
+
+/* No answer yet: the connection sleeps until MHD_resume_connection, then the handler is called
+ * again. */
+void http_wait(http_request *r);
 
 /* An answer of this status is on its way. */
 void http_note(const http_request *r, int status);

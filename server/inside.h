@@ -14,12 +14,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#define OUTPUTS_MAX 8
-#define URL_MAX     1024
-#define UNDO_MAX 32
+#define OUTPUTS_MAX  8
+#define URL_MAX      1024
+#define UNDO_MAX     32
 #define UNDO_JOIN_NS INT64_C(1500000000)
-#define CHOICES_MAX 256
-#define NOTES_MAX   40
+#define CHOICES_MAX  256
+#define NOTES_MAX    40
 
 typedef enum {
     SOURCE_NONE = 0,
@@ -70,6 +70,7 @@ struct server {
     store store;
     http *http;
     jobs *jobs;
+    struct explain *explain; /* may be NULL */
     hub *pictures, *events;
     int64_t started_ns;
 

@@ -12,8 +12,8 @@
 
 #define LOOKAHEAD_NS INT64_C(1000000000)
 
-static const char protocols[] = "file";
-static const char formats[] =
+const char job_run_protocols[] = "file";
+const char job_run_formats[] =
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,jpeg_pipe,png_pipe,"
     "webp_pipe,bmp_pipe,tiff_pipe";
 
@@ -120,8 +120,8 @@ int job_run(const job_run_options *o, job_run_result *r, media_error *err) {
     int ret = -1;
     media_input_options input = {.path = o->input,
                                  .threads = o->threads,
-                                 .protocols = protocols,
-                                 .formats = formats,
+                                 .protocols = job_run_protocols,
+                                 .formats = job_run_formats,
                                  .stop = o->stop};
     if (choose_output(&input, r, err) != 0)
         goto done;

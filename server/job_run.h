@@ -33,6 +33,9 @@ typedef struct {
     double seconds;
 } job_run_result;
 
+/* What files of strangers may be, for media_input_options. */
+extern const char job_run_protocols[], job_run_formats[];
+
 int job_run(const job_run_options *options, job_run_result *result, media_error *err);
 
 #endif

@@ -109,8 +109,6 @@ void reply_bytes(http_request *r, const char *type, void *data, size_t size) {
  * such part. */
 static int parse_range(const char *text, int64_t size, int64_t *first, int64_t *last) {
     char end;
-    *first = 0;
-    *last = size - 1;
     if (!text || strncmp(text, "bytes=", 6) != 0 || strlen(text) > 45)
         return 0;
     text += 6;
@@ -135,6 +133,10 @@ void reply_file(http_request *r, int fd, int64_t size, const char *type, const c
     int64_t first, last;
     char text[128];
     int part = parse_range(http_header(r, "Range"), size, &first, &last);
+    if (part == 0) {
+        first = 0;
+        last = size - 1;
+    }
     if (part < 0) {
         close(fd);
         reply_problem(r, MHD_HTTP_RANGE_NOT_SATISFIABLE, "the file has %" PRId64 " bytes", size);

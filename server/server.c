@@ -3,6 +3,7 @@
 #include "inside.h"
 
 #include "api.h"
+#include "explain.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -96,6 +97,7 @@ static int make_folders(server *s, char *jobs_folder, size_t size, media_error *
     return 0;
 }
 
+/* Uploads of pictures lie in the folder of jobs. */
 static int start_jobs(server *s, const char *folder, media_error *err) {
     const server_options *o = &s->options;
     jobs_options jo = {.folder = folder,
@@ -108,7 +110,10 @@ static int start_jobs(server *s, const char *folder, media_error *err) {
                        .wake_signal = o->wake_signal,
                        .is_live = is_live,
                        .user = s};
-    return jobs_create(&s->jobs, &jo, err);
+    if (jobs_create(&s->jobs, &jo, err) != 0)
+        return -1;
+    s->explain = explain_create(o->model, o->model_size);
+    return 0;
 }
 
 static int start_http(server *s, media_error *err) {
@@ -180,6 +185,7 @@ static void end_threads(server *s) {
 void server_stop(server *s) {
     if (!s)
         return;
+    explain_destroy(s->explain);
     hub_end(s->pictures);
     hub_end(s->events);
     http_stop(s->http);

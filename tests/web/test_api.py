@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+"""The HTTP interface as a program uses it: state, settings, zones, a clip as live source, decisions
+and the pixels that come of them, outputs, events, restart."""
+import http.client
+import json
+import os
+import re
+import stat
+import subprocess
+import unittest
+
+from support import Case, Picture, Server, ROOT, ffmpeg, need_clip, until
+
+
+class Basics(Case):
+    def test_health_and_description(self):
+        self.assertEqual(self.ok(self.server.json("GET", "/health")), {"status": "ok"})
+        status, headers, text = self.server.request("GET", "/api")
+        with open(os.path.join(ROOT, "docs", "openapi.yaml"), "rb") as f:
+            self.assertEqual(text, f.read())
+        self.assertIn("yaml", headers["Content-Type"])
+
+    def test_description_and_server_agree(self):
+        """Each path and method of the description is there, and no other method."""
+        paths, path = {}, None
+        with open(os.path.join(ROOT, "docs", "openapi.yaml")) as f:
+            for line in f:
+                if found := re.match(r"  (/\S*):$", line):
+                    path = found.group(1)
+                    paths[path] = set()
+                elif path and (found := re.match(r"    (get|put|post|patch|delete):$", line)):
+                    paths[path].add(found.group(1).upper())
+                elif re.match(r"\S", line):
+                    path = None
+        self.assertGreater(len(paths), 15)
+        for path, methods in paths.items():
+            status, headers, _ = self.server.request("OPTIONS", path.replace("{id}", "1"))
+            self.assertEqual(status, 204, path)
+            allowed = set(headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"}
+            self.assertEqual(allowed, methods, path)
+
+    def test_page(self):
+        total = 0
+        status, headers, html = self.server.request("GET", "/")
+        self.assertEqual(status, 200)
+        names = re.findall(rb'(?:src|href)="(/[a-z.]+)"', html)
+        scripts = {b"/app.js"}
+        todo = [b"/app.js"]
+        while todo:
+            code = self.server.request("GET", todo.pop().decode())[2]
+            for name in re.findall(rb"from '\.(/[a-z]+\.js)'", code):
+                if name not in scripts:
+                    scripts.add(name)
+                    todo.append(name)
+        for name in {b"/"} | scripts | {n for n in names if n != b"/api" and n != b"/snapshot"}:
+            status, headers, body = self.server.request("GET", name.decode())
+            self.assertEqual(status, 200, name)
+            self.assertIn("default-src 'none'", headers["Content-Security-Policy"])
+            self.assertNotIn("unsafe", headers["Content-Security-Policy"])
+            self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+            total += len(body)
+            self.assertEqual(self.server.request("GET", name.decode(), headers={
+                "If-None-Match": headers["ETag"]})[0], 304)
+        self.assertLess(total, 150000)
+        self.assertNotRegex(html, rb"<script(?![^>]*src=)")
+        self.assertNotRegex(html, rb"\son[a-z]+=|style=|https?://")
+
+    def test_methods(self):
+        status, headers, body = self.server.request("HEAD", "/state")
+        self.assertEqual((status, body), (200, b""))
+        status, headers, _ = self.server.request("DELETE", "/state")
+        self.assertEqual((status, headers["Allow"]), (405, "GET, HEAD, OPTIONS"))
+        self.problem(self.server.json("GET", "/nothing"), 404)
+        self.problem(self.server.json("GET", "/jobs/abc/extra"), 404)
+        self.assertEqual(self.server.request("BREW", "/state")[0], 501)
+
+    def test_config(self):
+        before = self.ok(self.server.json("GET", "/config"))
+        self.assertEqual(before["keep"], "auto")
+        self.assertEqual(before["style"], "blur")
+        bad = [{"style": "none"}, {"style": "image"}, {"style": 3}, {"keep": "all"},
+               {"padding": -1}, {"padding": "1"}, {"padding": 1e300}, {"detect_every": 1.5},
+               {"fill": "red"}, {"fill": "#12345"}, {"unknown": 1}, {"cells": None},
+               {"cells": 4, "hold_ms": 5}, {"min_score": 0.2, "low_score": 0.3}]
+        for patch in bad:
+            self.problem(self.server.json("PATCH", "/config", patch), 422)
+        self.assertEqual(self.ok(self.server.json("GET", "/config")), before)
+        after = self.ok(self.server.json("PATCH", "/config", {"cells": 3, "fill": "#a0B1c2"}))
+        self.assertEqual((after["cells"], after["fill"]), (3, "#a0b1c2"))
+        self.ok(self.server.json("POST", "/undo"))
+        self.assertEqual(self.ok(self.server.json("GET", "/config")), before)
+
+    def test_zones(self):
+        zone = {"x": 0.1, "y": 0.2, "w": 0.25, "h": 0.5, "decision": "hide"}
+        one = self.ok(self.server.json("POST", "/zones", zone), 201)["id"]
+        two = self.ok(self.server.json("POST", "/zones", {**zone, "decision": "keep"}), 201)["id"]
+        self.assertNotEqual(one, two)
+        for bad in [{**zone, "x": -0.1}, {**zone, "w": 0}, {**zone, "decision": "auto"},
+                    {**zone, "h": "all"}, {"x": 0.1}, {**zone, "y": 2}]:
+            self.problem(self.server.json("POST", "/zones", bad), 422)
+        listed = self.ok(self.server.json("GET", "/zones"))["zones"]
+        self.assertEqual([z["id"] for z in listed], [one, two])
+        self.assertAlmostEqual(listed[0]["w"], 0.25)
+        self.ok(self.server.json("DELETE", f"/zones/{one}"), 204)
+        self.problem(self.server.json("DELETE", f"/zones/{one}"), 404)
+        self.ok(self.server.json("POST", "/undo"))
+        self.assertEqual([z["id"] for z in self.ok(self.server.json("GET", "/zones"))["zones"]],
+                         [one, two])
+        self.ok(self.server.json("PUT", "/zones", {"zones": []}))
+        self.assertEqual(self.ok(self.server.json("GET", "/zones"))["zones"], [])
+        many = {"zones": [zone] * 65}
+        self.problem(self.server.json("PUT", "/zones", many), 422)
+
+    def test_sources_are_named_not_paths(self):
+        bad = [{"url": "file:///etc/passwd"}, {"url": "concat:/etc/passwd|/etc/group"},
+               {"url": "/etc/passwd"}, {"url": "subfile,,start,0,end,9,,:/etc/passwd"},
+               {"url": "rtmp://host/app playpath=x"}, {"url": "data:text/plain,x"},
+               {"url": "http://"}, {"url": "rtsp://a\nb"}, {"file": "../secret"},
+               {"file": "/etc/passwd"}, {"file": ".hidden"}, {"device": "/etc/passwd"},
+               {"device": "/dev/null"}, {"browser": "text/html"}, {}, {"file": 3},
+               {"file": "a", "url": "rtsp://x/"}, {"again": True}]
+        for body in bad:
+            self.problem(self.server.json("POST", "/sources", body), 422)
+        self.assertFalse(self.server.state()["running"])
+        for body in [{"url": "file:///tmp/x.ts"}, {"url": "/tmp/x.ts"}, {}, {"url": "pipe:1"},
+                     {"url": "tee:x"}, {"url": "rtmp://a/b", "record": True},
+                     {"record": True, "format": "../../x"}]:
+            self.problem(self.server.json("POST", "/outputs", body), 422)
+        self.assertEqual(self.ok(self.server.json("GET", "/outputs"))["outputs"], [])
+        self.problem(self.server.json("GET", "/snapshot"), 409)
+
+    def test_metrics(self):
+        status, headers, text = self.server.request("GET", "/metrics")
+        self.assertEqual(status, 200)
+        values = dict(re.findall(r"^(veil_\w+) (\S+)$", text.decode(), re.M))
+        self.assertEqual(values["veil_live"], "0")
+        self.assertGreater(float(values["veil_http_requests_total"]), 0)
+        for line in text.decode().splitlines():
+            self.assertRegex(line, r"^(# (HELP|TYPE) veil_\w+ .+|veil_\w+(\{.*\})? \S+)$")
+
+
+class Live(Case):
+    """A clip that goes on for long, without a cut, in 360 lines."""
+
+    @classmethod
+    def prepare(cls):
+        there_and_back = os.path.join(cls.dir, "once.mp4")
+        clip = os.path.join(cls.dir, "clip.mp4")
+        ffmpeg("-i", need_clip("interview-360.mp4"), "-filter_complex",
+               "[0:v]split[a][b];[b]reverse[c];[a][c]concat", "-an", "-c:v", "libx264", "-preset",
+               "ultrafast", "-g", "30", there_and_back)
+        ffmpeg("-stream_loop", "30", "-i", there_and_back, "-c", "copy", clip)
+        os.remove(there_and_back)
+        os.symlink("/etc/passwd", os.path.join(cls.dir, "link.mp4"))
+        cls.args = ("--media", cls.dir)
+
+    def setUp(self):
+        self.ok(self.server.json("PATCH", "/config", {"keep": "chosen"}))
+        if not self.server.state()["running"]:
+            self.ok(self.server.json("POST", "/sources", {"file": "clip.mp4"}), 202)
+        until(lambda: self.server.state()["lamp"] == "protecting", "protecting")
+
+    def tracks(self):
+        return self.ok(self.server.json("GET", "/tracks"))["tracks"]
+
+    def largest(self):
+        return max(until(self.tracks, "faces"), key=lambda t: t["w"] * t["h"])
+
+    def snapshot(self):
+        def get():
+            status, headers, data = self.server.request("GET", "/snapshot")
+            return data if status == 200 else None
+        data = until(get, "a snapshot")
+        self.assertEqual(data[:3], b"\xff\xd8\xff")
+        return Picture(data)
+
+    def decided(self, track, decision, shown):
+        self.ok(self.server.json("PUT", f"/tracks/{track}", {"decision": decision}))
+
+        def get():
+            t = [t for t in self.tracks() if t["id"] == track]
+            return t and t[0]["decision"] == shown and t[0]
+        return until(get, f"{track} {shown}")
+
+    def detail_of(self, track):
+        """Of the face in a picture taken now, and its detail when it is small in that."""
+        t = [t for t in self.tracks() if t["id"] == track][0]
+        return self.snapshot().detail((t["x"], t["y"], t["w"], t["h"]))
+
+    def test_keep_and_hide_show_in_the_pixels(self):
+        track = self.largest()["id"]
+        hidden = self.detail_of(track)
+        self.decided(track, "keep", "keep")
+        # the snapshot may be as old as the preview's last picture
+        kept = until(lambda: (d := self.detail_of(track)) > 2 * hidden and d, "the face is seen")
+        self.decided(track, "hide", "hide")
+        until(lambda: self.detail_of(track) < kept / 2, "the face is hidden again")
+        self.decided(track, "keep", "keep")
+        until(lambda: self.detail_of(track) > 2 * hidden, "the face is seen again")
+        self.ok(self.server.json("POST", "/undo"))
+        until(lambda: self.detail_of(track) < kept / 2, "undo hides it")
+        self.problem(self.server.json("PUT", "/tracks/999999", {"decision": "keep"}), 404)
+        self.problem(self.server.json("PUT", "/tracks/abc", {"decision": "keep"}), 404)
+        self.problem(self.server.json("PUT", f"/tracks/{track}", {"decision": "show"}), 422)
+        audit = os.path.join(self.server.data, "audit.jsonl")
+        with open(audit) as f:
+            lines = [json.loads(x) for x in f]
+        self.assertTrue(any(x["track"] == track and x["decision"] == "keep" for x in lines), lines)
+
+    def test_hide_zone_shows_in_the_pixels(self):
+        box = (0.02, 0.55, 0.3, 0.4)
+        clear = until(lambda: (d := self.snapshot().detail(box)) > 2 and d, "detail")
+        zone = dict(zip("xywh", box), decision="hide")
+        number = self.ok(self.server.json("POST", "/zones", zone), 201)["id"]
+        until(lambda: self.snapshot().detail(box) < clear / 3, "the zone is hidden")
+        self.ok(self.server.json("DELETE", f"/zones/{number}"), 204)
+        until(lambda: self.snapshot().detail(box) > clear / 2, "the zone is open again")
+
+    def test_panic_covers_everything(self):
+        self.assertGreater(until(lambda: (s := self.snapshot().spread()) > 100 and s, "open"), 100)
+        self.ok(self.server.json("POST", "/panic", {"on": True}))
+        until(lambda: self.snapshot().spread() < 12, "all is covered")
+        state = self.server.state()
+        self.assertEqual((state["lamp"], state["panic"]), ("covered", True))
+        self.ok(self.server.json("POST", "/undo"))  # of whatever it was: not of this
+        self.assertTrue(self.server.state()["panic"])
+        self.problem(self.server.json("POST", "/panic", {"on": "no"}), 422)
+        self.ok(self.server.json("POST", "/panic", {"on": False}))
+        until(lambda: self.snapshot().spread() > 100, "it is open again")
+
+    def test_stream_and_events(self):
+        c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        c.request("GET", "/stream")
+        r = c.getresponse()
+        self.assertIn("multipart/x-mixed-replace", r.headers["Content-Type"])
+        pictures = set()
+        while len(pictures) < 4:
+            line = r.readline()
+            if line.startswith(b"Content-Length:"):
+                r.readline()
+                data = r.read(int(line.split(b":")[1]))
+                self.assertEqual((data[:2], data[-2:]), (b"\xff\xd8", b"\xff\xd9"))
+                pictures.add(data)
+        c.close()
+        c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        c.request("GET", "/events")
+        r = c.getresponse()
+        self.assertEqual(r.headers["Content-Type"], "text/event-stream")
+        seen = {}
+        while set(seen) != {"frame", "state"}:
+            name = r.readline().decode().strip()
+            if name.startswith("event: "):
+                seen[name[7:]] = json.loads(r.readline().decode()[6:])
+        self.assertEqual(seen["state"]["lamp"], "protecting")
+        self.assertLess(max(t["x"] for t in seen["frame"]["tracks"]), 1.01)
+        c.close()
+
+    def test_recording_is_whole(self):
+        number = self.ok(self.server.json("POST", "/outputs", {"record": True}), 201)["id"]
+
+        def recording():
+            o = [o for o in self.server.state()["outputs"] if o["id"] == number][0]
+            self.assertEqual(o["problem"], "")
+            return o.get("frames", 0) > 30 and o
+        name = until(recording, "30 frames")["url"]
+        self.assertEqual(self.ok(self.server.json("PATCH", f"/outputs/{number}", {"on": False}),
+                                 204), None)
+        path = os.path.join(self.server.data, "recordings", name)
+        until(lambda: os.path.exists(path), "the file is there")
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode) & 0o077, 0)
+        done = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-show_entries",
+                               "stream=nb_read_frames,width", "-of", "json", path],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+        self.assertEqual(done.stderr, b"")
+        stream = json.loads(done.stdout)["streams"][0]
+        self.assertGreaterEqual(int(stream["nb_read_frames"]), 30)
+        self.assertEqual(stream["width"], 640)
+        self.ok(self.server.json("DELETE", f"/outputs/{number}"), 204)
+        until(lambda: self.server.state()["outputs"] == [], "the output is gone")
+
+    def test_link_in_the_media_folder_is_no_file(self):
+        self.problem(self.server.json("POST", "/sources", {"file": "link.mp4"}), 422)
+        files = self.ok(self.server.json("GET", "/sources"))["files"]
+        self.assertEqual(files, ["clip.mp4"])
+
+    def test_state_tells_no_paths(self):
+        text = json.dumps(self.server.state())
+        self.assertNotIn(self.dir, text)
+        self.assertNotIn(self.server.data, text)
+
+    def test_zz_stop_and_broken_source(self):
+        self.ok(self.server.json("DELETE", "/sources"), 204)
+        until(lambda: self.server.state()["lamp"] == "stopped", "stopped")
+        self.problem(self.server.json("GET", "/snapshot"), 409)
+        self.problem(self.server.json("PUT", "/tracks/1", {"decision": "keep"}), 404, 409)
+        with open(os.path.join(self.dir, "broken.mp4"), "w") as f:
+            f.write("nothing of value")
+        self.ok(self.server.json("POST", "/sources", {"file": "broken.mp4"}), 202)
+        state = until(lambda: (s := self.server.state())["problem"] and s, "a problem is told")
+        self.assertNotEqual(state["lamp"], "protecting")
+        self.ok(self.server.json("DELETE", "/sources"), 204)
+        until(lambda: self.server.state()["live"] is None, "stopped")
+
+
+class Restart(unittest.TestCase):
+    def test_nothing_that_was_set_is_lost(self):
+        import shutil
+        import tempfile
+        folder = tempfile.mkdtemp(prefix="veil-web-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        one = Server(data=folder)
+        self.assertEqual(one.json("PATCH", "/config", {"style": "mosaic", "padding": 0.5})[0], 200)
+        one.json("POST", "/zones", {"x": 0, "y": 0, "w": 0.5, "h": 0.5, "decision": "hide"})
+        one.json("POST", "/panic", {"on": True})
+        secret = "rtmp://user:secret@live.example/app/streamkey"
+        self.assertEqual(one.json("POST", "/outputs", {"url": secret})[0], 201)
+        shown = json.dumps(one.state())
+        self.assertNotIn("secret", shown)
+        self.assertNotIn("streamkey", shown)
+        before = one.state()
+        self.assertEqual(one.stop(), 0)
+        path = os.path.join(folder, "settings.json")
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        two = Server(data=folder)
+        after = two.state()
+        for key in ("config", "panic", "zones"):
+            self.assertEqual(after[key], before[key], key)
+        self.assertEqual(after["outputs"][0]["url"], before["outputs"][0]["url"])
+        with self.assertRaises(AssertionError) as refused:
+            Server(data=folder)
+        self.assertIn("another veil serve", str(refused.exception))
+        two.process.kill()  # settings were written long before
+        two.process.wait()
+        three = Server(data=folder)
+        self.assertEqual(three.state()["config"], before["config"])
+        self.assertEqual(three.close(), 0)
+        with open(path, "w") as f:
+            f.write('{"version": 1, "config": ')
+        with self.assertRaises(AssertionError) as refused:
+            Server(data=folder)
+        self.assertIn("cannot be read", str(refused.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()
