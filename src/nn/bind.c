@@ -34,7 +34,7 @@ static void find_lifetimes(vl_net *net) {
         vl_place *root = &net->place[vl_plan_root(net, s->out, &channel)];
         if (root != net->place && root->first < 0 &&
             root->top + root->left + root->bottom + root->right > 0)
-            s->fill = (int32_t)(root - net->place);
+            s->margin = root;
         touch(net, s->out, i, true);
         for (int32_t k = 0; k < s->n_in; k++)
             touch(net, s->in[k], i, false);
@@ -354,13 +354,13 @@ static void bind_generic(vl_net *net, vl_step *s) {
         net->kernel[s->op] = "copy";
 }
 
-/* Rows are handed to the threads in a few parts, so that a thread that is held up by other programs
- * leaves the rest to the others; small steps are not worth a wake-up. */
+/* Large steps are handed to the threads in a few parts each, so that a thread that is held up by
+ * other programs leaves the rest to the others; the smallest are not worth a wake-up. */
 static int32_t tasks_of(const vl_net *net, const vl_step *s) {
     int32_t threads = vl_pool_threads(net->pool);
     const vl_view *out = &net->place[s->out].view;
     int64_t work = (int64_t)out->height * out->width * out->channels;
-    int32_t tasks = threads == 1 || work < 4096 || s->edge != 0 ? 1 : threads * 3;
+    int32_t tasks = threads == 1 || work < 4096 ? 1 : work < 65536 ? threads : threads * 3;
     return tasks < out->height ? tasks : out->height;
 }
 

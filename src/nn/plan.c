@@ -175,7 +175,7 @@ static void place_concats(vl_net *net, const value_use *use) {
 static vl_step *add_step(vl_net *net, vl_step_kind kind, int32_t op, int32_t in, int32_t out) {
     vl_step *s = &net->step[net->n_steps++];
     *s = (vl_step){.kind = kind, .op = op, .in = {in}, .n_in = 1, .out = out};
-    s->residual = s->fused = s->fill = -1;
+    s->residual = s->fused = -1;
     s->edge = 0;
     return s;
 }
@@ -220,7 +220,7 @@ static bool reads_input_directly(const vl_net *net, const vl_op *op, vl_conv_kin
            op->pad_right <= op->sw && out->width >= 2;
 }
 
-static void add_edges(vl_net *net, const vl_step *whole, const vl_op *op) {
+static void add_edges(vl_net *net, vl_step *whole, const vl_op *op) {
     vl_place *p = &net->place[0];
     int32_t last = (net->place[op->out].view.width - 1) * op->sw - op->pad_left + op->kw;
     const vl_step main = *whole;
@@ -231,6 +231,7 @@ static void add_edges(vl_net *net, const vl_step *whole, const vl_op *op) {
         if (edge == 1 ? op->pad_left > 0 : last > net->width) {
             net->step[net->n_steps] = main;
             net->step[net->n_steps++].edge = edge;
+            whole->edges++;
         }
     }
 }

@@ -37,10 +37,11 @@ typedef struct {
     int32_t in[2], n_in, out; /* places */
     int32_t residual;         /* place added by a convolution, or -1; its ADD is `fused` */
     int32_t fused;
-    int32_t edge; /* of a convolution that reads the input: 1 redoes its first column, 2 its last,
-                     where taps lie beside the picture; 0: the whole */
+    int32_t edge;  /* of a convolution that reads the input: 1 redoes its first column, 2 its last,
+                      where taps lie beside the picture; 0: the whole */
+    int32_t edges; /* so many steps behind this one are its edges, done with the same rows */
     bool copy;
-    int32_t fill; /* place whose margin must be filled first, or -1 */
+    const vl_place *margin; /* place of the output, whose margin must be filled; or NULL */
     int32_t rows, tasks;
     union {
         struct {

@@ -86,12 +86,13 @@ static void fill_pixels(uint8_t *p, const vl_place *place, int32_t n) {
         memset(p, place->view.is_u8 ? place->view.zero : 0, (size_t)n * (size_t)place->view.pixel);
 }
 
-/* Its memory may have held another tensor since the last run. */
-static void fill_margin(const vl_place *p) {
+/* The margin beside rows y0 <= y < y1. Its memory may have held another tensor since the last run.
+ */
+static void fill_margin(const vl_place *p, int32_t y0, int32_t y1) {
     const vl_view *v = &p->view;
     int32_t across = p->left + v->width + p->right;
-    uint8_t *row = v->data - p->left * v->pixel - p->top * v->row;
-    for (int32_t y = -p->top; y < v->height + p->bottom; y++, row += v->row) {
+    uint8_t *row = v->data - p->left * v->pixel + y0 * v->row;
+    for (int32_t y = y0; y < y1; y++, row += v->row) {
         if (y < 0 || y >= v->height) {
             fill_pixels(row, p, across);
         } else {
@@ -124,7 +125,12 @@ static void run_rows(const vl_step *s, int32_t y0, int32_t y1) {
 static void run_task(void *ctx, int32_t i) {
     const vl_step *s = ctx;
     int64_t rows = s->rows;
-    run_rows(s, (int32_t)(rows * i / s->tasks), (int32_t)(rows * (i + 1) / s->tasks));
+    int32_t y0 = (int32_t)(rows * i / s->tasks), y1 = (int32_t)(rows * (i + 1) / s->tasks);
+    if (s->margin != NULL)
+        fill_margin(s->margin, i == 0 ? -s->margin->top : y0,
+                    i + 1 == s->tasks ? y1 + s->margin->bottom : y1);
+    for (int32_t k = 0; k <= s->edges; k++)
+        run_rows(s + k, y0, y1);
 }
 
 int vl_net_run(vl_net *net) {
@@ -135,10 +141,8 @@ int vl_net_run(vl_net *net) {
         memset(net->time_ns, 0, (size_t)net->model->n_ops * sizeof *net->time_ns);
         before = net->clock_ns();
     }
-    for (int32_t i = 0; i < net->n_steps; i++) {
+    for (int32_t i = 0; i < net->n_steps; i += 1 + net->step[i].edges) {
         vl_step *s = &net->step[i];
-        if (s->fill >= 0)
-            fill_margin(&net->place[s->fill]);
         vl_pool_run(net->pool, run_task, s, s->tasks);
         if (net->clock_ns != NULL) {
             int64_t now = net->clock_ns();
