@@ -87,7 +87,7 @@ static int scale(live_preview *p, const AVFrame *frame, media_error *err) {
         return media_fail(err, "out of memory");
     p->sws = sws_getCachedContext(p->sws, frame->width, frame->height,
                                   (enum AVPixelFormat)frame->format, to->width, to->height,
-                                  AV_PIX_FMT_YUV420P, SWS_FAST_BILINEAR, NULL, NULL, NULL);
+                                  AV_PIX_FMT_YUV420P, SWS_BILINEAR, NULL, NULL, NULL);
     if (!p->sws)
         return media_fail(err, "cannot scale the preview");
     const int *table =
