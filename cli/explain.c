@@ -173,6 +173,7 @@ int cli_explain(int argc, char **argv) {
          "gradcam, gradcam++, hirescam, eigencam, occlusion (auto = hirescam)"},
         {"layer", EVIO_TEXT, &o.layer, "layer by name (auto: the end of the trunk)"},
         {"patch", EVIO_NUMBER, &o.patch, "side of the occluding mask, px of the input (by face)"},
+        {"grey", EVIO_TEXT, &o.grey, "grey this part of a picture first: X,Y,W,H px"},
         {"npy", EVIO_TEXT, &o.npy, "write the maps as float32 (classes, H, W)"},
         {"json", EVIO_TEXT, &o.json, "write faces, scores and figures as JSON (- = stdout)"},
         {"colours", EVIO_TEXT, &o.colours_name, "turbo or viridis (turbo)"},

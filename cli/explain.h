@@ -10,7 +10,7 @@
 typedef struct {
     /* as given */
     const char *input, *output, *model, *class_name, *method_name, *layer, *colours_name, *size;
-    const char *npy, *json, *dataset, *list, *against;
+    const char *npy, *json, *dataset, *list, *against, *grey;
     double face, threads, limit, min_score, patch, check_faces;
     int overwrite, check;
     /* as understood */

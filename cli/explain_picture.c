@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FACES = 200 };
+enum { MAX_FACES = 200, GREY = 114 };
 
 typedef struct {
     evio_picture picture;
@@ -169,10 +169,24 @@ static void print(const explain_options *o, const result *r) {
                r->found[i].layer);
 }
 
+/* An experiment: what if this was not there? */
+static int grey_out(const explain_options *o, const evio_picture *p) {
+    int x, y, w, h;
+    char rest;
+    if (sscanf(o->grey, "%d,%d,%d,%d%c", &x, &y, &w, &h, &rest) != 4 || w < 1 || h < 1)
+        return evio_say("explain: --grey takes X,Y,W,H in px, not \"%s\"", o->grey);
+    for (int py = y > 0 ? y : 0; py < p->height && py - y < h; py++)
+        for (int px = x > 0 ? x : 0; px < p->width && px - x < w; px++)
+            memset(p->rgb + 3 * ((size_t)py * (size_t)p->width + (size_t)px), GREY, 3);
+    return 0;
+}
+
 int explain_picture(const explain_options *o) {
     explain_tools t = {0};
     result r = {0};
     int rc = evio_picture_read(o->input, &r.picture);
+    if (rc == 0 && o->grey)
+        rc = grey_out(o, &r.picture);
     if (rc == 0)
         rc = tools_open(&t, o);
     if (rc == 0)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXAMPLES = 4, THUMB = 300, PLOT_W = 640, PLOT_H = 300 };
+enum { EXAMPLES = 4, THUMB = 256, PLOT_W = 640, PLOT_H = 300 };
 
 static const char style[] =
     "body{font:15px/1.5 system-ui,sans-serif;max-width:1120px;margin:2em auto;padding:0 1em;"
@@ -15,7 +15,7 @@ static const char style[] =
     "text-align:left}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
     "tr{border-bottom:1px solid #e4e7ec}svg{width:100%;height:auto;max-width:800px}"
     "svg text{font:12px system-ui,sans-serif;fill:#444}.row{display:flex;flex-wrap:wrap;gap:1em}"
-    "figure{margin:0;width:300px}figure img{width:300px;border-radius:4px;display:block}"
+    "figure{margin:0;width:256px}figure img{width:256px;border-radius:4px;display:block}"
     "figcaption{font-size:.85em}";
 
 static const char *const place_colours[N_PLACES] = {"#d1495b", "#edae49", "#30638e", "#c4c9d2"};

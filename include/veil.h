@@ -454,7 +454,7 @@ typedef struct {
 VEIL_API void veil_explainer_options_init(veil_explainer_options *opt, size_t struct_size);
 
 /** Makes an explainer; opt NULL = defaults. VEIL_E_UNSUPPORTED: a model of another decoder. Memory
- * is bounded by 1 GiB each for values and gradients, and is about 60 MB for an input of 640x384. */
+ * is bounded by 1 GiB each for values and gradients, and is about 80 MB for an input of 640x384. */
 VEIL_API int veil_explainer_create(veil_explainer **out, const veil_explainer_options *opt);
 VEIL_API void veil_explainer_destroy(veil_explainer *e);
 

@@ -40,6 +40,7 @@ class BadInput(Case):
         self.refused("a.png", "-o", "c.png", "--class", "host", says="--class is one of")
         self.refused("a.png", "-o", "c.png", "--method", "magic", says="--method is one of")
         self.refused("a.png", "-o", "c.png", "--patch", "7", says="--patch")
+        self.refused("a.png", "-o", "c.png", "--colours", "grey", says="--colours is one of")
         self.refused("a.png", "-o", "c.png", "--dataset", ".", says="not both")
         self.refused("missing.png", "-o", self.path("c.png"), status=1, says="missing.png")
         self.refused("--dataset", self.dir, "-o", self.path("r.html"), status=1, says="train.jsonl")
@@ -106,6 +107,12 @@ class Faces(Case):
                 self.assertEqual(maps[method], values)
             self.assertNotIn(values, [v for k, v in maps.items() if k != method])
             maps[method] = values
+        x, y, w, h = map(round, next(f["box"] for f in self.faces if f["class"] == "interview"))
+        r = self.explain(self.picture, "--json", "-", "--grey", f"{x - w // 2},{y - h // 2},{2 * w},{2 * h}")
+        for f in json.loads(r.out)["faces"]:  # who is greyed is not found
+            self.assertGreater(abs(f["box"][0] + f["box"][2] / 2 - x - w / 2), w / 3)
+        r = veil("explain", self.picture, "--npy", self.path("x.npy"), "--grey", "1,2,3")
+        self.assertIn("--grey takes", r.err)
         r = veil("explain", self.picture, "--npy", self.path("x.npy"), "--layer", "none such")
         self.assertEqual(r.status, 1)
         self.assertIn("no such layer", r.err)
