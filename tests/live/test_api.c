@@ -27,6 +27,10 @@ static void doze(int ms) {
 }
 
 static live *begin(live_options *o) {
+    if (o->veil.input_width == 0) { /* small enough for sanitizers */
+        o->veil.input_width = 192;
+        o->veil.input_height = 128;
+    }
     media_error err = {0};
     live *s = NULL;
     if (live_create(&s, o, &err) != 0 || live_start(s, &err) != 0)
