@@ -1,6 +1,8 @@
 /* eval_net.c - runs the network through the public functions, as any user of the library would. */
 #include "eval_net.h"
 
+#include "levels.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,9 +49,9 @@ int evnet_open(evnet *e, const char *model, int threads) {
     *e = (evnet){0};
     size_t size = 0;
     char *bytes = NULL;
-    if (model && !(bytes = evio_read(model, &size)))
-        return -1;
     veil_net_options options = {.struct_size = sizeof options, .threads = threads};
+    if (levels_off(&options.cpu_off, "eval") || (model && !(bytes = evio_read(model, &size))))
+        return -1;
     int rc = veil_net_create(&e->net, bytes, size, &options);
     free(bytes);
     return rc ? evio_say("%s: %s", model ? model : "built-in model", veil_strerror(rc)) : 0;

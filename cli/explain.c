@@ -3,6 +3,7 @@
 #include "explain.h"
 
 #include "commands.h"
+#include "levels.h"
 #include "options.h"
 #include "output.h"
 
@@ -85,6 +86,9 @@ int tools_size(explain_tools *t, int width, int height) {
     eo.threads = (int32_t)t->options->threads;
     eo.input_width = width;
     eo.input_height = height;
+    t->explainer = NULL;
+    if (levels_off(&eo.cpu_off, "explain"))
+        return -1;
     int rc = veil_explainer_create(&t->explainer, &eo);
     t->width = width;
     t->height = height;

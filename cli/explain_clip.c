@@ -23,8 +23,9 @@ typedef struct {
     pipeline_start start;
     convert *to_rgb, *back;
     float *map;
-    uint32_t track; /* 0: none yet */
-    double scale;   /* value drawn as 1 */
+    uint8_t *packed; /* rows of 3 * width */
+    uint32_t track;  /* 0: none yet */
+    double scale;    /* value drawn as 1 */
     int64_t n, n_drawn;
     double first_s;
     int failed; /* a status of veil_explain that is no "not found" */
@@ -34,7 +35,8 @@ static int on_start(void *user, const pipeline_start *start, media_error *err) {
     clip *c = user;
     c->start = *start;
     c->map = malloc((size_t)start->width * (size_t)start->height * sizeof *c->map);
-    if (!c->map)
+    c->packed = malloc(3 * (size_t)start->width * (size_t)start->height);
+    if (!c->map || !c->packed)
         return media_fail(err, "out of memory");
     progress_begin(&c->progress, PROGRESS_AUTO, c->options->input, start->expected_frames);
     return convert_create(&c->to_rgb, AV_PIX_FMT_RGB24, start->width, start->height, err);
@@ -90,17 +92,18 @@ static void draw(clip *c, AVFrame *rgb, const veil_track *t, veil_class target, 
     float part = c->scale > 0 ? (float)(peak / c->scale) : 0;
     for (size_t i = 0; i < n; i++)
         c->map[i] *= part;
-    heat_blend(c->options->colours, c->map, rgb->data[0], rgb->width, rgb->height,
-               rgb->linesize[0]);
-    int width = rgb->linesize[0] / 3; /* rows as long as they are stored */
-    if (rgb->linesize[0] % 3 != 0)
-        return;
+    size_t row = 3 * (size_t)rgb->width;
+    for (int y = 0; y < rgb->height; y++)
+        memcpy(c->packed + row * (size_t)y, rgb->data[0] + (ptrdiff_t)rgb->linesize[0] * y, row);
+    heat_blend(c->options->colours, c->map, c->packed, rgb->width, rgb->height, (ptrdiff_t)row);
     char text[80];
     snprintf(text, sizeof text, "track %u for %s, interview %.2f", t->id,
              explain_class_name(target), (double)t->interview);
-    explain_box(rgb->data[0], width, rgb->height,
+    explain_box(c->packed, rgb->width, rgb->height,
                 (ev_box){(double)t->x, (double)t->y, (double)t->w, (double)t->h}, 3, 0xffffff);
-    ev_plot_text(rgb->data[0], width, rgb->height, 10, 10, 2, 0xffffff, text);
+    ev_plot_text(c->packed, rgb->width, rgb->height, 10, 10, 2, 0xffffff, text);
+    for (int y = 0; y < rgb->height; y++)
+        memcpy(rgb->data[0] + (ptrdiff_t)rgb->linesize[0] * y, c->packed + row * (size_t)y, row);
 }
 
 static int on_frame(void *user, const media_shown *shown, media_error *err) {
@@ -196,5 +199,6 @@ done:
     convert_destroy(c.back);
     tools_close(&c.tools);
     free(c.map);
+    free(c.packed);
     return status;
 }
