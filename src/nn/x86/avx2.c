@@ -24,34 +24,85 @@ static const uint8_t *residual_at(const vl_finish *f, int32_t y, int32_t x) {
     return (const uint8_t *)f->residual + y * f->res_row + x * f->res_pixel;
 }
 
-/* Eight channels of one pixel. Input bytes past the last channel are read and multiplied by 0. */
-VL_INLINE __m256i depthwise_sum(const vl_depthwise *d, const uint8_t *in, int32_t c) {
-    const int8_t *w = (const int8_t *)d->weights + c;
+#define MAX_PAIRS ((VL_FMT_MAX_KERNEL * VL_FMT_MAX_KERNEL + 1) / 2)
+
+/* Sixteen channels of a depthwise convolution. Two taps at a time: their bytes, widened to 16 bits,
+ * alternate, and one instruction multiplies and adds them. Of the two vectors of each, the first
+ * has channels 0-3 and 8-11, the second the others. */
+typedef struct {
+    const vl_depthwise *d;
+    int32_t first, n, pairs;
+    ptrdiff_t offset[2 * MAX_PAIRS];
+    __m256i w[MAX_PAIRS][2];
+    __m256 mult[2], add[2];
+} sixteen;
+
+VL_INLINE __m256i widened(const int8_t *p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+/* Sixteen floats in that order. */
+VL_INLINE void split_floats(const float *p, __m256 out[2]) {
+    __m256 a = _mm256_loadu_ps(p), b = _mm256_loadu_ps(p + 8);
+    out[0] = _mm256_permute2f128_ps(a, b, 0x20);
+    out[1] = _mm256_permute2f128_ps(a, b, 0x31);
+}
+
+static sixteen prepare(const vl_depthwise *d, int32_t c) {
     const ptrdiff_t padded = (d->channels + VL_DSP_BLOCK - 1) / VL_DSP_BLOCK * VL_DSP_BLOCK;
-    __m256i sum = _mm256_setzero_si256();
-    for (int32_t ky = 0; ky < d->kh; ky++) {
-        for (int32_t kx = 0; kx < d->kw; kx++, w += padded) {
-            const uint8_t *x = in + ky * d->tap_row + kx * d->tap_pixel + c;
-            __m256i a = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)x));
-            __m256i b = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)w));
-            /* both fit 16 bits and the upper halves of a are 0: one product a lane */
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
-        }
+    const int32_t taps = d->kh * d->kw;
+    sixteen s = {.d = d, .first = c, .n = d->channels - c, .pairs = (taps + 1) / 2};
+    for (int32_t p = 0; p < s.pairs; p++) {
+        const int8_t *w = (const int8_t *)d->weights + 2 * p * padded + c;
+        __m256i a = widened(w), b = _mm256_setzero_si256();
+        if (2 * p + 1 < taps)
+            b = widened(w + padded);
+        s.w[p][0] = _mm256_unpacklo_epi16(a, b);
+        s.w[p][1] = _mm256_unpackhi_epi16(a, b);
+        for (int32_t t = 2 * p; t < 2 * p + 2; t++) /* no tap: any input, times 0 */
+            s.offset[t] =
+                t < taps ? t / d->kw * d->tap_row + t % d->kw * d->tap_pixel + c : s.offset[t - 1];
     }
-    return sum;
+    split_floats(d->mult + c, s.mult);
+    split_floats(d->add + c, s.add);
+    return s;
+}
+
+/* Input bytes past the last channel are read and multiplied by 0. */
+VL_INLINE void sixteen_pixel(const sixteen *s, const uint8_t *in, uint8_t *out,
+                             const uint8_t *residual) {
+    __m256i low = _mm256_setzero_si256(), high = _mm256_setzero_si256();
+    for (int32_t p = 0; p < s->pairs; p++) {
+        const uint8_t *x = in + s->offset[2 * p], *y = in + s->offset[2 * p + 1];
+        __m256i a = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)x));
+        __m256i b = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)y));
+        low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), s->w[p][0]));
+        high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), s->w[p][1]));
+    }
+    const vl_finish *f = &s->d->finish;
+    __m256 v = _mm256_fmadd_ps(_mm256_cvtepi32_ps(low), s->mult[0], s->add[0]);
+    __m256 w = _mm256_fmadd_ps(_mm256_cvtepi32_ps(high), s->mult[1], s->add[1]);
+    if (!f->quick || residual != NULL) {
+        vl_finish_256(f, _mm256_permute2f128_ps(v, w, 0x20), out, residual, s->first, s->n);
+        if (s->n > 8)
+            vl_finish_256(f, _mm256_permute2f128_ps(v, w, 0x31), out, residual, s->first + 8,
+                          s->n - 8);
+        return;
+    }
+    __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(v), _mm256_cvtps_epi32(w));
+    __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(words, words), 0x08);
+    __m128i q = _mm_max_epu8(_mm256_castsi256_si128(bytes), _mm_set1_epi8((char)(uint8_t)f->low));
+    store_16(out + s->first, _mm_min_epu8(q, _mm_set1_epi8((char)(uint8_t)f->high)), s->n);
 }
 
 static void depthwise_s8_avx2(const vl_depthwise *d, int32_t y0, int32_t y1) {
-    for (int32_t y = y0; y < y1; y++) {
-        for (int32_t x = 0; x < d->width; x++) {
-            const uint8_t *in = d->in + y * d->in_row + x * d->in_pixel;
-            uint8_t *out = d->out + y * d->out_row + x * d->out_pixel;
-            const uint8_t *residual = residual_at(&d->finish, y, x);
-            for (int32_t c = 0; c < d->channels; c += 8) {
-                __m256 v = _mm256_cvtepi32_ps(depthwise_sum(d, in, c));
-                v = _mm256_fmadd_ps(v, _mm256_load_ps(d->mult + c), _mm256_load_ps(d->add + c));
-                vl_finish_256(&d->finish, v, out, residual, c, d->channels - c);
-            }
+    for (int32_t c = 0; c < d->channels; c += 16) {
+        const sixteen s = prepare(d, c);
+        for (int32_t y = y0; y < y1; y++) {
+            for (int32_t x = 0; x < d->width; x++)
+                sixteen_pixel(&s, d->in + y * d->in_row + x * d->in_pixel,
+                              d->out + y * d->out_row + x * d->out_pixel,
+                              residual_at(&d->finish, y, x));
         }
     }
 }
