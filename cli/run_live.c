@@ -111,6 +111,16 @@ static void set_outputs(runner *r, live_options *lo) {
     lo->outputs = r->outputs;
 }
 
+/* To a stream or a device a file is played at its own speed. */
+static bool plays(const cli_options *o) {
+    bool any = o->realtime || o->live;
+    for (size_t i = 0; i < o->n_outputs; i++) {
+        const char *url = o->outputs[i];
+        any = any || (live_is_live(url) && (strstr(url, "://") || strncmp(url, "/dev/", 5) == 0));
+    }
+    return any;
+}
+
 static int set_options(runner *r, live_options *lo) {
     const cli_options *o = r->o;
     live_options_init(lo);
@@ -121,7 +131,7 @@ static int set_options(runner *r, live_options *lo) {
                                .format = o->input_format,
                                .options = o->input_options,
                                .listen = o->listen,
-                               .realtime = o->realtime || o->live,
+                               .realtime = plays(o),
                                .loop = o->loop};
     set_outputs(r, lo);
     if (o->hwaccel && !live_hw_from_name(&lo->hw, o->hwaccel)) {

@@ -13,6 +13,7 @@ struct convert {
     int width, height;
     AVBufferPool *pool;
     struct SwsContext *sws;
+    bool limited;
 };
 
 int convert_create(convert **out, enum AVPixelFormat format, int width, int height,
@@ -42,6 +43,10 @@ void convert_destroy(convert *c) {
     av_buffer_pool_uninit(&c->pool);
     sws_freeContext(c->sws);
     free(c);
+}
+
+void convert_limit_range(convert *c) {
+    c->limited = true;
 }
 
 static int sws_space(enum AVColorSpace space, int height) {
@@ -78,6 +83,8 @@ static int rescale(convert *c, AVFrame *dst, const AVFrame *src) {
     } else if (is_full(c->format, AVCOL_RANGE_UNSPECIFIED)) {
         dst->color_range = AVCOL_RANGE_JPEG;
     }
+    if (c->limited)
+        dst->color_range = AVCOL_RANGE_MPEG;
     const int *from = sws_getCoefficients(sws_space(src->colorspace, src->height));
     const int *to = sws_getCoefficients(sws_space(dst->colorspace, src->height));
     /* Fails for pairs without YUV, where it does not matter. */
@@ -90,8 +97,9 @@ static int rescale(convert *c, AVFrame *dst, const AVFrame *src) {
 }
 
 int convert_frame(convert *c, AVFrame *frame, media_error *err) {
-    bool same =
-        frame->format == (int)c->format && frame->width == c->width && frame->height == c->height;
+    bool same = frame->format == (int)c->format && frame->width == c->width &&
+                frame->height == c->height &&
+                !(c->limited && frame->color_range == AVCOL_RANGE_JPEG);
     if (same && av_frame_is_writable(frame))
         return 0;
     int ret = AVERROR(ENOMEM);

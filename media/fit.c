@@ -30,6 +30,7 @@ int fit_create(fit **out, int width, int height, media_error *err) {
     f->pool = av_buffer_pool_init((size_t)bytes + 4 * ROW_ALIGN, av_buffer_alloc);
     if (!f->pool || convert_create(&f->same, AV_PIX_FMT_YUV420P, width, height, err) != 0)
         goto fail;
+    convert_limit_range(f->same);
     *out = f;
     return 0;
 fail:
@@ -87,7 +88,11 @@ static int plan(fit *f, const AVFrame *frame, media_error *err) {
     f->from_height = frame->height;
     f->from_aspect = sar;
     convert_destroy(f->inner);
-    return convert_create(&f->inner, AV_PIX_FMT_YUV420P, f->in_width, f->in_height, err);
+    f->inner = NULL;
+    if (convert_create(&f->inner, AV_PIX_FMT_YUV420P, f->in_width, f->in_height, err) != 0)
+        return -1;
+    convert_limit_range(f->inner);
+    return 0;
 }
 
 static void paste(AVFrame *to, const AVFrame *from, int left, int top) {

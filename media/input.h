@@ -13,10 +13,10 @@
 typedef struct media_input media_input;
 
 typedef struct {
-    const char *path;       /* "-" = stdin */
-    const char *format;     /* demuxer name, NULL = by content */
-    int threads;            /* of the decoder, 0 = one per core */
-    bool video_only;        /* packets of other streams are not handed on */
+    const char *path;   /* "-" = stdin */
+    const char *format; /* demuxer name, NULL = by content */
+    int threads;        /* of the decoder, 0 = one per core */
+    bool video_only;    /* packets of other streams are not handed on */
     /* For files of strangers: comma-separated names of all that may be opened, NULL = anything. */
     const char *protocols, *formats;
     const atomic_int *stop; /* non-zero ends waiting for data; may be NULL */

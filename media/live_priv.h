@@ -31,6 +31,7 @@ typedef struct {
     live_source s;
     char shown[LIVE_TEXT_MAX]; /* for people */
     bool is_file, paced;       /* paced: runs at a speed of its own */
+    bool listens;              /* waits for a sender, for as long as it takes */
 } live_src;
 
 struct live {

@@ -60,6 +60,11 @@ bool live_is_live(const char *url) {
     return n > 5 && strncmp(url + n - 5, ".m3u8", 5) == 0;
 }
 
+/* tcp's and rtmp's listen=1, srt's mode=listener */
+static bool says_listen(const char *text) {
+    return text && (strstr(text, "listen=1") || strstr(text, "mode=listener"));
+}
+
 live_src *live_src_create(const live_source *source, media_error *err) {
     bool failed = false;
     live_src *src = calloc(1, sizeof *src);
@@ -81,6 +86,7 @@ live_src *live_src_create(const live_source *source, media_error *err) {
         secret_mask(src->shown, sizeof src->shown, source->url);
     else
         snprintf(src->shown, sizeof src->shown, "%s", source->read ? "what is sent" : "none");
+    src->listens = source->listen || says_listen(source->url) || says_listen(source->options);
     src->is_file = source->url && !source->read && is_whole(source->url);
     src->paced = !src->is_file || source->realtime;
     return src;
@@ -109,7 +115,7 @@ static bool cancelled(void *opaque) {
 /* Ends a wait for data. */
 static bool ended(void *opaque) {
     const reader *r = opaque;
-    bool waits_for_sender = r->src->s.listen && !r->in;
+    bool waits_for_sender = r->src->listens && !r->in;
     return cancelled(opaque) ||
            (!waits_for_sender &&
             live_now(r->s) - atomic_load(&r->s->progress_ns) > r->s->o.input_timeout_ns);

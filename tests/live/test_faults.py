@@ -81,7 +81,7 @@ class Faults(LiveCase):
         v.wait_event("state", "protecting", n)
         v.wait_frames(60)
         self.assertEqual(v.end(), 0, v.text())
-        verdict = self.closed(out, least=60)
+        verdict = self.closed(out, least=20)
         self.assertTrue(self.runs(verdict).startswith("hch"), verdict.text())
         pts = [p for p, _ in self.times(out)]
         gaps = [b - a for a, b in zip(pts, pts[1:])]
@@ -113,7 +113,7 @@ class Faults(LiveCase):
         self.assertEqual(v.end(), 0, v.text())
         self.assertGreaterEqual(v.states[-1]["reconnects"], 1)
         self.assertGreaterEqual(v.states[-1]["outputs"][0]["reconnects"], 1)
-        verdict = self.closed(out, least=60)
+        verdict = self.closed(out, least=20)
         self.assertTrue(self.runs(verdict).startswith("hch"), verdict.text())
 
     def test_sender_stalls(self):
@@ -132,7 +132,7 @@ class Faults(LiveCase):
         v.wait_event("state", "protecting", n)
         v.wait_frames(45)
         self.assertEqual(v.end(), 0, v.text())
-        verdict = self.closed(out, least=60)
+        verdict = self.closed(out, least=20)
         self.assertTrue(self.runs(verdict).startswith("hch"), verdict.text())
 
     def test_size_changes(self):
@@ -151,7 +151,7 @@ class Faults(LiveCase):
         v.wait_event("state", "protecting", n)
         v.wait_frames(60)
         self.assertEqual(v.end(), 0, v.text())
-        self.closed(out, least=60)
+        self.closed(out, least=20)
 
     def test_damaged_stream(self):
         """Every 40th packet has flipped bytes."""
