@@ -101,7 +101,8 @@ static void draw(clip *c, AVFrame *rgb, const veil_track *t, veil_class target, 
              explain_class_name(target), (double)t->interview);
     explain_box(c->packed, rgb->width, rgb->height,
                 (ev_box){(double)t->x, (double)t->y, (double)t->w, (double)t->h}, 3, 0xffffff);
-    ev_plot_text(c->packed, rgb->width, rgb->height, 10, 10, 2, 0xffffff, text);
+    if (c->start.rotation == 0) /* else it would lie on its side */
+        ev_plot_text(c->packed, rgb->width, rgb->height, 10, 10, 2, 0xffffff, text);
     for (int y = 0; y < rgb->height; y++)
         memcpy(rgb->data[0] + (ptrdiff_t)rgb->linesize[0] * y, c->packed + row * (size_t)y, row);
 }
