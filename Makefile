@@ -15,7 +15,7 @@ SOURCES = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
 export VEIL_CACHE := $(CACHE)
 
-.PHONY: all help setup build test demo fixtures fixtures-small install bench fuzz asan tsan format \
+.PHONY: all help setup build test browser demo fixtures fixtures-small install bench fuzz asan tsan format \
         lint train-setup clean distclean
 
 all: build
@@ -25,6 +25,7 @@ help:
 	@echo "make demo       the whole way: make a clip, hide the bystanders, show where the result is"
 	@echo "make demo IN=my.mp4    the same with your own clip"
 	@echo "make test       build and run every test"
+	@echo "make browser    test the web page in Chromium"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR is honoured"
 	@echo "make fixtures   all test clips with known truth, in $(OUT)/fixtures"
 	@echo "make bench      benchmarks"
@@ -55,6 +56,14 @@ test:
 	@sh tools/build.sh $(BUILD) --prefix=$(PREFIX) -Dtests=enabled $(MESON_ARGS)
 	@$(MAKE) --no-print-directory fixtures-small
 	@VEIL_FIXTURES=$(FIXTURES) sh tools/test.sh $(BUILD)
+
+# Not part of test: it takes minutes where there is little to spare.
+browser:
+	@sh tools/setup.sh build media test browser
+	@sh tools/build.sh $(BUILD) --prefix=$(PREFIX) -Dtests=enabled $(MESON_ARGS)
+	@$(MAKE) --no-print-directory fixtures-small
+	@sh tests/web/browser/fetch.sh
+	@VEIL_BROWSER=1 VEIL_FIXTURES=$(FIXTURES) sh tools/test.sh $(BUILD) --suite browser
 
 install: build
 	@meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null

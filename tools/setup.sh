@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that veil needs; calls apt only when one is missing.
-# usage: tools/setup.sh GROUP...     groups: build media test fuzz train peers (no group: build)
+# usage: tools/setup.sh GROUP...     groups: build media test browser fuzz train peers (no group: build)
 set -eu
 
 build="gcc libc6-dev binutils make pkg-config meson ninja-build libavcodec-dev libavformat-dev
@@ -28,8 +28,12 @@ for g in "${@:-build}"; do
     test) want="$want $test" ;;
     fuzz) want="$want $fuzz" ;;
     train) want="$want $train" ;;
+    browser)
+        want="$want chromium"
+        command -v node >/dev/null 2>&1 || want="$want nodejs"
+        ;;
     peers) want="$want $peers" ;;
-    *) die "no group is called $g; there are: build media test fuzz train peers" ;;
+    *) die "no group is called $g; there are: build media test browser fuzz train peers" ;;
     esac
 done
 

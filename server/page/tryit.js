@@ -44,7 +44,7 @@ function showJob(j) {
   if (j.state === 'done') {
     const buttons = [[t('download'), `/jobs/${j.id}/result`], [t('report'), `/jobs/${j.id}/report`], [t('del'), remove]];
     buttons.unshift([t('compare'), () => compare(j)]);
-    fill(li, j.name, j.state, `${t('job_done')(j.result)} · ${t('left', Math.ceil(j.deleted_in_s / 60))}`, null, buttons);
+    fill(li, j.name, j.state, `${t('job_done', j.result)} · ${t('left', Math.ceil(j.deleted_in_s / 60))}`, null, buttons);
   } else if (j.state === 'failed' || j.state === 'cancelled') {
     fill(li, j.name, j.state, j.problem || '', null, [[t('del'), remove]]);
   } else {
