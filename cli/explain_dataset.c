@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_FOUND = 500, MAX_A_PICTURE = 4, GRID = 160 }; /* bystanders; places of the long side */
 #define SMALLEST 16.0                                    /* height of a face in the input, px */
@@ -215,14 +216,15 @@ static json_t *read_list(const explain_options *o) {
 static int all_pictures(run *r, const json_t *list) {
     size_t n = json_array_size(list), limit = (size_t)r->options->limit;
     limit = limit && limit < n ? limit : n;
-    int terminal = r->options->output || r->options->json;
+    int terminal = isatty(STDERR_FILENO);
     for (size_t i = 0; i < limit; i++) {
         if (one_picture(r, json_array_get(list, i * n / limit)))
             return -1;
         if (terminal && (i % 20 == 19 || i + 1 == limit))
             fprintf(stderr, "\r%zu of %zu pictures", i + 1, limit);
     }
-    fputc('\n', stderr);
+    if (terminal)
+        fputc('\n', stderr);
     return r->table.n ? 0 : evio_say("none of the labelled faces was found");
 }
 
