@@ -1,14 +1,14 @@
 /* veil detect: finds and follows faces and writes JSON lines; changes no picture. */
 #include "commands.h"
 #include "jobs.h"
+#include "mask_video.h"
 #include "part.h"
 #include "pipeline.h"
 #include "progress.h"
 #include "session.h"
+#include "tracks_out.h"
 
 #include <errno.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +22,8 @@ static void print_help(void) {
          "the interviewee, decision and its reason. veil redact reads the file again.\n"
          "\n"
          "  veil detect interview.mp4 -o tracks.json\n"
-         "  veil detect group.jpg | tail -n 1");
+         "  veil detect group.jpg | tail -n 1\n"
+         "  veil detect interview.mp4 --format csv -o tracks.csv --mask-video masks.mp4");
     options_help(CLI_DETECT);
 }
 
@@ -34,21 +35,9 @@ typedef struct {
     pipeline_start start;
     double first_s;
     int64_t n;
+    bool started; /* something is written */
+    mask_video *masks;
 } detecter;
-
-static double rounded(double value, double steps) {
-    return round(value * steps) / steps;
-}
-
-static int write_line(detecter *d, json_t *line, media_error *err) {
-    int ret = -1;
-    if (line)
-        ret = json_dumpf(line, d->out, JSON_COMPACT | JSON_REAL_PRECISION(10));
-    json_decref(line);
-    if (ret != 0 || fputc('\n', d->out) == EOF)
-        return media_fail(err, "cannot write the tracks: %s", strerror(errno));
-    return 0;
-}
 
 static int on_start(void *user, const pipeline_start *start, media_error *err) {
     detecter *d = user;
@@ -58,48 +47,36 @@ static int on_start(void *user, const pipeline_start *start, media_error *err) {
     if (mode != PROGRESS_JSON && (d->options->quiet || d->out == stdout))
         mode = PROGRESS_NONE;
     progress_begin(&d->progress, mode, d->input, start->expected_frames);
-    char base[32], rate[32];
-    snprintf(base, sizeof base, "%d/%d", start->time_base.num, start->time_base.den);
-    snprintf(rate, sizeof rate, "%d/%d", start->rate.num, start->rate.den);
-    return write_line(d,
-                      json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "veil", PROGRAM_VERSION,
-                                "input", d->input, "width", start->width, "height", start->height,
-                                "rotation", start->rotation, "time_base", base, "frame_rate", rate),
-                      err);
-}
-
-static json_t *track_json(const veil_track *t) {
-    return json_pack(
-        "{s:I, s:[f,f,f,f], s:f, s:f, s:s, s:s}", "id", (json_int_t)t->id, "box",
-        rounded((double)t->x, 100), rounded((double)t->y, 100), rounded((double)t->w, 100),
-        rounded((double)t->h, 100), "score", rounded((double)t->score, 1e4), "interview",
-        rounded((double)t->interview, 1e4), "decision", t->decision == VEIL_KEEP ? "keep" : "hide",
-        "reason", veil_reason_text(t->reason));
+    bool first = !d->started;
+    d->started = true;
+    return tracks_out_head(d->out, (tracks_format)d->options->tracks_format, d->input, first, start,
+                           err);
 }
 
 static int on_frame(void *user, const media_shown *shown, media_error *err) {
     detecter *d = user;
     double time_s = (double)shown->frame->pts * av_q2d(d->start.time_base);
-    json_t *tracks = json_array();
-    for (size_t i = 0; i < shown->n_tracks; i++)
-        json_array_append_new(tracks, track_json(&shown->tracks[i]));
-    json_t *line = json_pack("{s:I, s:f, s:o}", "frame", (json_int_t)shown->index, "pts",
-                             rounded(time_s, 1e6), "tracks", tracks);
-    if (shown->result.covered)
-        json_object_set_new(line, "covered", json_string(veil_reason_text(shown->result.reason)));
     if (d->n++ == 0)
         d->first_s = time_s;
     progress_update(&d->progress, d->n, time_s - d->first_s, 0, 0);
-    return write_line(d, line, err);
+    if (tracks_out_frame(d->out, (tracks_format)d->options->tracks_format, d->input, shown, time_s,
+                         d->options->latency, err) != 0)
+        return -1;
+    return d->masks ? mask_video_draw(d->masks, shown, err) : 0;
 }
 
 static int detect_one(detecter *d, session *s) {
     const cli_options *o = d->options;
+    media_output_options masks = {.path = o->mask_video,
+                                  .overwrite = o->overwrite,
+                                  .streams = {.no_audio = true, .no_subtitles = true},
+                                  .stop = &session_stop};
     pipeline_options p = {.input = {.path = d->input,
                                     .format = o->input_format,
                                     .threads = o->threads,
                                     .video_only = true,
                                     .stop = &session_stop},
+                          .output = o->mask_video ? &masks : NULL,
                           .veil = s->veil,
                           .hold = s->options.lookahead_ns > 0,
                           .allow_truncated = o->allow_truncated,
@@ -168,6 +145,10 @@ static int detect_to(const cli_options *o, const jobs *list) {
         }
     }
     status = session_open(&s, o, "detect", NULL, NULL);
+    if (status == CLI_OK && o->mask_video) {
+        d.masks = mask_video_open(&s, "detect");
+        status = d.masks ? CLI_OK : CLI_FAILED;
+    }
     if (status == CLI_OK)
         status = detect_all(&d, list, &s);
     int closed = to_file ? fclose(d.out) : fflush(d.out);
@@ -182,6 +163,7 @@ static int detect_to(const cli_options *o, const jobs *list) {
         status = CLI_FAILED;
     }
 done:
+    mask_video_close(d.masks);
     session_close(&s);
     part_destroy(file);
     return status;
@@ -200,6 +182,11 @@ int cli_detect(int argc, char **argv) {
     status = CLI_USAGE;
     if (o.n_inputs == 0) {
         cli_error("detect", "no input; try: veil detect IN.mp4 -o TRACKS.json");
+        goto done;
+    }
+    if (o.n_inputs > 1 && (o.tracks_format == TRACKS_MOT || o.mask_video)) {
+        cli_error("detect", "%s takes one input",
+                  o.mask_video ? "'--mask-video'" : "'--format mot'");
         goto done;
     }
     media_log_init(o.verbose);

@@ -43,6 +43,9 @@ typedef struct {
     /* live */
     bool live, realtime, loop, listen, stay;
     const char *record, *hwaccel, *metrics, *config, *input_options, *output_options, *card, *size;
+    const char *mask_video;
+    int tracks_format; /* tracks_format of tracks_out.h */
+    bool latency;
     double duration_s, fps, input_timeout_s;
     int status; /* 0 text, 1 json, 2 none */
     /* messages */

@@ -13,6 +13,8 @@ typedef struct {
     veil_result result;
     veil_track *tracks; /* as they were treated in this frame */
     size_t n_tracks;
+    double held_s; /* of the clip's time, that this frame waited for others */
+    double work_s; /* in libveil: analysis of the newest of them, and drawing */
 } media_shown;
 
 void media_shown_free(media_shown *shown);

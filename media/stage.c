@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct stage {
     stage_options options;
@@ -13,6 +14,8 @@ struct stage {
     size_t first, n_held, capacity;
     media_shown *ready; /* of the calls that do not hold */
     int64_t n_out;
+    int64_t newest_pts; /* of the frame given last */
+    double send_s;      /* that the call for it took */
 };
 
 void media_shown_free(media_shown *shown) {
@@ -55,6 +58,12 @@ static int grow(stage *s) {
     s->capacity = capacity;
     s->first = 0;
     return 0;
+}
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* Takes the frame over. */
@@ -101,6 +110,7 @@ static int redact(stage *s, const AVFrame *frame, const veil_frame *vf, veil_res
 
 static int send_now(stage *s, AVFrame *frame, const veil_frame *vf, media_error *err) {
     veil_result result = {0};
+    double before_s = now_s();
     int ret = s->options.masks ? redact(s, frame, vf, &result)
                                : veil_process(s->options.veil, vf, &result);
     if (ret != VEIL_OK) { /* libveil may have covered it; cover it again and be sure */
@@ -119,6 +129,7 @@ static int send_now(stage *s, AVFrame *frame, const veil_frame *vf, media_error 
         av_frame_free(&own);
         return media_fail(err, "out of memory");
     }
+    s->ready->work_s = now_s() - before_s;
     return 0;
 }
 
@@ -129,7 +140,10 @@ static int send_held(stage *s, AVFrame *frame, veil_frame *vf, media_error *err)
         return media_fail(err, "out of memory");
     }
     vf->opaque = own;
+    double before_s = now_s();
     int ret = veil_send(s->options.veil, vf);
+    s->send_s = now_s() - before_s;
+    s->newest_pts = frame->pts;
     if (ret != VEIL_OK) {
         av_frame_free(&own);
         if (ret == VEIL_E_AGAIN)
@@ -169,6 +183,7 @@ int stage_receive(stage *s, media_shown **out, media_error *err) {
         return 0;
     veil_frame vf;
     veil_result result = {0};
+    double before_s = now_s();
     int ret = veil_receive(s->options.veil, &vf, &result);
     if (ret == VEIL_E_AGAIN)
         return 0;
@@ -185,6 +200,8 @@ int stage_receive(stage *s, media_shown **out, media_error *err) {
         av_frame_free(&frame);
         return media_fail(err, "out of memory");
     }
+    (*out)->held_s = (double)(s->newest_pts - frame->pts) * av_q2d(s->options.time_base);
+    (*out)->work_s = s->send_s + now_s() - before_s;
     return 1;
 }
 

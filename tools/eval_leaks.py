@@ -38,7 +38,7 @@ def measure(veil, work, clip, labels, options):
     name = os.path.join(work, os.path.splitext(os.path.basename(clip))[0])
     hidden, tracks = name + "-hidden.mkv", name + ".jsonl"
     call([veil, "run", clip, "-o", hidden, "-y", "-q", *ENCODE, *options])
-    call([veil, "detect", clip, "-o", tracks, "-y", "-q", *options])
+    call([veil, "detect", clip, "-o", tracks, "-y", "-q", "--latency", *options])
     pixels = evaluate(veil, labels, name + "-pixels.json", "--original", clip, "--redacted", hidden)
     ids = evaluate(veil, labels, name + "-tracks.json", "--result", tracks)
     os.remove(hidden)
@@ -56,7 +56,8 @@ def row(clip, mode, r):
             share(r["big_faces_hidden"], r["big_faces"]), f"{r['big_exposed_per_minute']:.1f}",
             f"{r['longest_leak_ms']:.0f}", f"{r['big_longest_leak_ms']:.0f}",
             str(r["speaker_faces"]), share(r["speaker_faces_hidden"], r["speaker_faces"]),
-            str(r["id_switches"]), f"{r['mask_iou']['mean']:.3f}",
+            str(r["id_switches"]),
+            f"{r['mask_iou']['mean']:.3f}" if r["bystander_faces"] else "-",
             "/".join(f"{lat[k]:.0f}" for k in ("p50", "p95", "p99")) if lat else "-"]
 
 
@@ -69,8 +70,9 @@ def total(rows):
     sums["big_exposed_per_minute"] = 60 * exposed / sums["seconds"] if sums["seconds"] else 0
     for k in ("longest_leak_ms", "big_longest_leak_ms"):
         sums[k] = max(r[k] for r in rows)
-    sums["mask_iou"] = {"mean": sum(r["mask_iou"]["mean"] * r["frames"] for r in rows)
-                        / sums["frames"]}
+    masked = [r for r in rows if r["bystander_faces"]]
+    sums["mask_iou"] = {"mean": sum(r["mask_iou"]["mean"] * r["frames"] for r in masked)
+                        / max(1, sum(r["frames"] for r in masked))}
     sums["latency_ms"] = None
     return sums
 

@@ -4,7 +4,12 @@ import os
 import unittest
 
 import support
-from support import Case, X264, ffmpeg, frame_times, packets, veil
+from support import Case, X264, ffmpeg, frame_times, packets, raw_frame, veil
+
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CLIP = os.path.join(os.environ.get("VEIL_FIXTURES") or os.path.join(ROOT, "out", "fixtures"),
+                    "interview-360.mp4")
 
 
 class Tracks(Case):
@@ -51,6 +56,41 @@ class Tracks(Case):
         r = veil("detect", self.lossless(), "-s", "64x64")
         self.good(r)
         self.assertEqual(len(r.out.splitlines()), 26)
+
+    def test_detect_formats(self):
+        clip = CLIP if os.path.exists(CLIP) else self.lossless()  # no faces: no lines
+        rows = {}
+        for name in ("jsonl", "mot", "csv"):
+            out = self.path("tracks." + name)
+            self.good(veil("detect", clip, "-o", out, "--format", name, "--latency", "-s", "640x384"))
+            with open(out) as f:
+                rows[name] = f.read().splitlines()
+        frames = [json.loads(l) for l in rows["jsonl"][1:]]
+        tracks = [(f["frame"], t) for f in frames for t in f["tracks"]]
+        for f in frames:
+            self.assertGreater(f["latency_ms"], 0)
+        self.assertEqual(rows["csv"][0].split(",")[:4], ["input", "frame", "pts", "id"])
+        self.assertEqual(len(rows["csv"]) - 1, len(tracks))
+        self.assertEqual(len(rows["mot"]), len(tracks))
+        for (frame, t), mot, csv in zip(tracks, rows["mot"], rows["csv"][1:]):
+            mot, csv = mot.split(","), csv.split(",")
+            self.assertEqual((int(mot[0]), int(mot[1])), (frame + 1, t["id"]))
+            self.assertEqual([float(v) for v in mot[2:6]], t["box"])
+            self.assertEqual(mot[7], "2" if t["decision"] == "keep" else "1")
+            self.assertEqual((int(csv[-11]), int(csv[-9])), (frame, t["id"]))
+            self.assertEqual(csv[-2], t["decision"])
+        r = veil("detect", clip, clip, "--format", "mot")
+        self.assertEqual(r.status, 2)
+        self.assertIn("one input", r.err)
+
+    def test_mask_video(self):
+        out = self.path("masks.mkv")
+        self.good(veil("detect", self.lossless(), "-o", self.path("t.json"), "-y", "--mask-video", out,
+                       "--keep", "none"))
+        self.assertEqual(len(packets(out, "v")), len(packets(self.lossless(), "v")))
+        for i in (0, 12, 24):
+            luma = raw_frame(out, i)
+            self.assertTrue(all(v < 24 or v > 231 for v in luma))
 
     def test_redact_hides_the_box_only(self):
         box = [80, 60, 100, 90]
