@@ -17,6 +17,7 @@
 #define RESYNC_NS (300 * MS_NS)  /* steadily behind by this: the source's clock was stopped */
 #define WINDOW_NS (1500 * MS_NS) /* steadily means all through this */
 #define WAY_NS    (150 * MS_NS)  /* what decoding and analysis take at most, mostly */
+#define BURST_NS  (5 * SECOND_NS) /* demuxers that looked ahead give all that at once */
 #define JUMP_NS   (5 * SECOND_NS)
 #define BACK_NS   SECOND_NS
 
@@ -30,8 +31,8 @@ typedef struct {
     sound_in *sound;
     int sound_index;
     bool mapped, got_frame, paced_by_us;
-    int64_t offset_ns;                           /* stream's time to session's */
-    int64_t due_ns, due_in_ns, last_due_ns;      /* when, paced by us, which time is due */
+    int64_t offset_ns;                                 /* stream's time to session's */
+    int64_t due_ns, due_in_ns, last_due_ns, mapped_ns; /* when, paced by us, which time is due */
     int64_t last_in_ns, last_ns;                 /* last frame; last_ns over all connections */
     int64_t best_late_ns, window_ns, window_min; /* how far frames are behind the clock */
     int64_t n_frames, n_lost;
@@ -255,6 +256,7 @@ static void map(reader *r, int64_t in_ns) {
     int64_t now = live_now(s);
     r->due_ns = now > r->last_due_ns + step_ns ? now : r->last_due_ns + step_ns;
     r->due_in_ns = in_ns;
+    r->mapped_ns = now;
     r->mapped = true;
     r->best_late_ns = INT64_MAX;
     r->window_ns = live_now(s);
@@ -353,6 +355,10 @@ static int take_frame(reader *r, AVFrame *frame, media_error *err) {
     if (r->paced_by_us)
         wait_until_due(r, in_ns);
     now = live_now(s);
+    /* What comes in a burst at the beginning is early, and no sign of a slow machine. */
+    int64_t due = now - r->mapped_ns < BURST_NS ? r->due_ns + in_ns - r->due_in_ns : now;
+    if (due < now)
+        due = now;
     if (r->src->paced)
         watch_lateness(r, now - pts_ns, now);
     if (pts_ns > r->last_ns)
@@ -368,6 +374,7 @@ static int take_frame(reader *r, AVFrame *frame, media_error *err) {
         return -1;
     frame->pts = av_rescale(pts_ns, TICKS, SECOND_NS);
     frame->pkt_duration = s->step;
+    frame->pkt_pos = due;
     frame->reordered_opaque = now;
     AVFrame *own = av_frame_alloc();
     if (!own)

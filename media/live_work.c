@@ -117,14 +117,14 @@ static void set_level(worker *w, int level) {
     live_event_send(w->s, LIVE_EVENT_OVERLOAD, 0, text, NULL);
 }
 
-static void watch_load(worker *w) {
+static void watch_load(worker *w, const AVFrame *frame) {
     live *s = w->s;
     if (!atomic_load(&s->paced))
         return;
     int64_t now = live_now(s);
     int level = atomic_load(&s->overload);
-    size_t waiting = queue_count(s->raw);
-    if (waiting >= BACKLOG) {
+    bool behind = queue_count(s->raw) >= BACKLOG && now - frame->pkt_pos > RAISE_NS / 2;
+    if (behind) {
         w->low_ns = 0;
         if (w->high_ns == 0)
             w->high_ns = now;
@@ -134,9 +134,7 @@ static void watch_load(worker *w) {
         }
     } else {
         w->high_ns = 0;
-        if (waiting > 1)
-            w->low_ns = 0;
-        else if (w->low_ns == 0)
+        if (w->low_ns == 0)
             w->low_ns = now;
         if (level > 0 && w->low_ns != 0 && now - w->low_ns > LOWER_NS) {
             set_level(w, level - 1);
@@ -150,7 +148,7 @@ static void handle(worker *w, AVFrame *frame) {
     if (frame->width == 0) {
         flush(w);
     } else {
-        watch_load(w);
+        watch_load(w, frame);
         apply_settings(w);
         if (atomic_load(&s->broken))
             cover(w, frame, VEIL_REASON_ERROR);
