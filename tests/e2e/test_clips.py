@@ -179,4 +179,54 @@ def case_eval_tool():
     check(p.returncode == 1, "a missed threshold does not fail")
 
 
+def gray_frames(path):
+    """Luma of every frame, 640x360."""
+    import numpy as np
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "gray", "-"],
+                         capture_output=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, 360, 640).astype(np.float32)
+
+
+def face_detail(frame, box):
+    """What is left of a face when its soft parts are taken away: 24x24 points less their
+    neighbourhoods' means."""
+    import numpy as np
+    x, y, w, h = box
+    at = [np.linspace(a + s * 0.1, a + s * 0.9, 24).astype(int) for a, s in ((y, h), (x, w))]
+    p = frame[np.ix_(at[0], at[1])]
+    near = sum(np.roll(p, (i, j), (0, 1)) for i in range(-2, 3) for j in range(-2, 3)) / 25
+    return (p - near)[2:-2, 2:-2]
+
+
+def residue(original, result, truth):
+    """Median over bystander faces of how much of the original's detail the result has."""
+    import numpy as np
+    shares = []
+    for a, b, row in zip(gray_frames(original), gray_frames(result), truth):
+        for f in row["faces"]:
+            if f["class"] == "background" and f["occluded"] < 0.1 and f["box"][3] > 30:
+                d = face_detail(a, f["box"])
+                shares.append(float((d * face_detail(b, f["box"])).sum() / ((d * d).sum() + 1e-6)))
+    check(len(shares) > 300, f"{len(shares)} faces only")
+    return float(np.median(shares)), float(np.percentile(np.abs(shares), 90))
+
+
+def case_residue():
+    """At a low bit rate reference frames bring nothing of a face back: as little is left under blur as
+    under a flat colour, where an encode that hides nobody keeps much."""
+    with open(clip("interview-360.jsonl")) as f:
+        truth = [json.loads(line) for line in f]
+    for codec, rate in (("libx264", "250k"), ("libx265", "150k")):
+        left = {}
+        for style in ("blur", "solid", "none"):
+            src, out = veil("interview-360.mp4", "--style", style, "-c:v", codec, "-b:v", rate, "--preset",
+                            "veryfast", "-an")
+            left[style] = residue(src, out, truth)
+        print(codec, rate, {k: [round(v, 3) for v in l] for k, l in left.items()})
+        check(left["none"][0] > 0.2, "the measure sees no face where nothing is hidden")
+        check(abs(left["blur"][0]) < 0.02, "something of the faces is left")
+        check(abs(left["blur"][0] - left["solid"][0]) < 0.02, "more is left than under a colour")
+        check(left["blur"][1] < left["solid"][1] + 0.05, "some faces are left")
+
+
 globals()["case_" + CASE]()
