@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tables of docs/leaks.md: leaks of the composed clips, or of the labelled real ones, with
+# The tables of docs/leaks.md: leaks of the composed clips, harder ones, or labelled real ones, with
 # look-ahead, without it, and without a tracker.
-# usage: tools/eval_leaks.sh composed|real [eval_leaks.py options]
+# usage: tools/eval_leaks.sh composed|hard|real [eval_leaks.py options]
 #   real needs VEIL_DATA (default ../shared/data); clips that are not there are left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,8 +14,11 @@ fix=${VEIL_FIXTURES:-out/fixtures}
 sh tests/fixtures/fetch.sh
 pairs=()
 case $what in
-composed)
+composed | hard)
     clips=(interview-720 cut-720 crowd-720)
+    if [ $what = hard ]; then
+        clips=(short-720 shake-720 dark-720 lowrate-720 smeared-720 small-180 passing-720)
+    fi
     "$python" tests/fixtures/build.py -o "$fix" --cache "$cache" --if-missing "${clips[@]}"
     for c in "${clips[@]}"; do pairs+=("$fix/$c.mp4=$fix/$c.jsonl"); done
     ;;
@@ -28,7 +31,7 @@ real)
     done
     ;;
 *)
-    echo "usage: tools/eval_leaks.sh composed|real" >&2
+    echo "usage: tools/eval_leaks.sh composed|hard|real" >&2
     exit 2
     ;;
 esac
