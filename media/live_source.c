@@ -37,7 +37,7 @@ typedef struct {
     int64_t best_late_ns, window_ns, window_min; /* how far frames are behind the clock */
     int64_t n_frames, n_lost;
     int attempts;
-    bool down_told;
+    bool down_told, timed_out;
 } reader;
 
 static bool is_device(const char *url) {
@@ -115,11 +115,12 @@ static bool cancelled(void *opaque) {
 
 /* Ends a wait for data. */
 static bool ended(void *opaque) {
-    const reader *r = opaque;
+    reader *r = opaque;
     bool waits_for_sender = r->src->listens && !r->in;
-    return cancelled(opaque) ||
-           (!waits_for_sender &&
-            live_now(r->s) - atomic_load(&r->s->progress_ns) > r->s->o.input_timeout_ns);
+    r->timed_out = r->timed_out ||
+                   (!waits_for_sender &&
+                    live_now(r->s) - atomic_load(&r->s->progress_ns) > r->s->o.input_timeout_ns);
+    return r->timed_out || cancelled(opaque);
 }
 
 static int read_caller(void *opaque, uint8_t *data, int size) {
@@ -210,6 +211,7 @@ static int open_source(reader *r, media_error *err) {
                              .user = r,
                              .hardware = hardware(s->o.hw)};
     atomic_store(&s->progress_ns, live_now(s));
+    r->timed_out = false;
     if (media_input_open(&r->in, &o, err) != 0)
         return -1;
     media_error sound_err = {0};
@@ -482,7 +484,7 @@ static bool connect_once(reader *r) {
     }
     if (ret == 0)
         media_fail(&err, "'%s': the sender has ended", r->src->shown);
-    else if (live_now(s) - atomic_load(&s->progress_ns) > s->o.input_timeout_ns)
+    else if (r->timed_out)
         snprintf(err.text, sizeof err.text, "'%.200s': nothing came for %.1f s", r->src->shown,
                  (double)s->o.input_timeout_ns / (double)SECOND_NS);
     tell_down(r, err.text);

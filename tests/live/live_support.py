@@ -133,7 +133,7 @@ class Verdict:
 
 def judge(path, original, truth, size=(WIDTH, HEIGHT)):
     """Looks at every frame. Raw is a frame in which less than half of its faces are hidden."""
-    verdict, last = Verdict(), None
+    verdict = Verdict()
     for frame in luma(path, *size):
         if frame.std() < 4:
             verdict.kinds.append("c")
@@ -141,8 +141,7 @@ def judge(path, original, truth, size=(WIDTH, HEIGHT)):
             continue
         n = number(frame)
         if n is None:  # masks lie over both strips: the most similar frame around
-            n = similar(frame, original, last)
-        last = n if n is not None else last
+            n = similar(frame, original)
         verdict.numbers.append(n)
         if n is None:
             verdict.kinds.append("?")
@@ -162,16 +161,12 @@ def judge(path, original, truth, size=(WIDTH, HEIGHT)):
     return verdict
 
 
-def similar(frame, original, last):
-    """The source's frame that this one was made of, judged by what is not masked; None = unlike all.
-    Looks at the neighbours of the last one only."""
-    if last is None:
-        return None
+def similar(frame, original):
+    """The source's frame that this one was made of, judged by what is not masked; None = unlike all."""
     small = shrink(frame, original.shape[1:])[::4, ::4].astype(np.float32)
-    near = [(last + i) % FRAMES for i in range(-5, 16)]
-    away = [np.median(np.abs(small - original[n][::4, ::4])) for n in near]
+    away = [np.median(np.abs(small - whole[::4, ::4])) for whole in original]
     best = int(np.argmin(away))
-    return near[best] if away[best] < 6 else None
+    return best if away[best] < 6 else None
 
 
 def shrink(frame, shape):
