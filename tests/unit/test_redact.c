@@ -184,7 +184,8 @@ static double ellipse_at(vl_rect b, int32_t x, int32_t y) {
 }
 
 static bool box_has(vl_rect b, int32_t x, int32_t y) {
-    return x + 1 > b.x && x < b.x + b.w && y + 1 > b.y && y < b.y + b.h;
+    float left = (float)x, top = (float)y;
+    return left + 1 > b.x && left < b.x + b.w && top + 1 > b.y && top < b.y + b.h;
 }
 
 static vl_rect grown(vl_rect r, float part) {
