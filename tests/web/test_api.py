@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import subprocess
+import time
 import unittest
 
 from support import Case, Picture, Server, ROOT, ffmpeg, need_clip, until
@@ -174,31 +175,36 @@ class Live(Case):
         self.assertEqual(data[:3], b"\xff\xd8\xff")
         return Picture(data)
 
-    def decided(self, track, decision, shown):
-        self.ok(self.server.json("PUT", f"/tracks/{track}", {"decision": decision}))
-
+    def decided(self, decision):
+        """Decides about the largest face. One that was lost and found has a new number: once more."""
         def get():
-            t = [t for t in self.tracks() if t["id"] == track]
-            return t and t[0]["decision"] == shown and t[0]
-        return until(get, f"{track} {shown}")
+            track = self.largest()["id"]
+            if self.server.json("PUT", f"/tracks/{track}", {"decision": decision})[0] != 200:
+                return None
+            done = lambda: any(t["id"] == track and t["decision"] == decision for t in self.tracks())
+            for _ in range(40):
+                if done():
+                    return track
+                time.sleep(0.05)
+            return None
+        return until(get, "the largest face: " + decision)
 
-    def detail_of(self, track):
-        """Of the face in a picture taken now, and its detail when it is small in that."""
-        t = [t for t in self.tracks() if t["id"] == track][0]
+    def detail(self):
+        """Of the largest face, in a picture taken now."""
+        t = self.largest()
         return self.snapshot().detail((t["x"], t["y"], t["w"], t["h"]))
 
     def test_keep_and_hide_show_in_the_pixels(self):
-        track = self.largest()["id"]
-        hidden = self.detail_of(track)
-        self.decided(track, "keep", "keep")
+        hidden = until(self.detail, "the face")
+        track = self.decided("keep")
         # the snapshot may be as old as the preview's last picture
-        kept = until(lambda: (d := self.detail_of(track)) > 2 * hidden and d, "the face is seen")
-        self.decided(track, "hide", "hide")
-        until(lambda: self.detail_of(track) < kept / 2, "the face is hidden again")
-        self.decided(track, "keep", "keep")
-        until(lambda: self.detail_of(track) > 2 * hidden, "the face is seen again")
+        kept = until(lambda: (d := self.detail()) > 2 * hidden and d, "the face is seen")
+        self.decided("hide")
+        until(lambda: self.detail() < kept / 2, "the face is hidden again")
+        self.decided("keep")
+        until(lambda: self.detail() > 2 * hidden, "the face is seen again")
         self.ok(self.server.json("POST", "/undo"))
-        until(lambda: self.detail_of(track) < kept / 2, "undo hides it")
+        until(lambda: self.detail() < kept / 2, "undo hides it")
         self.problem(self.server.json("PUT", "/tracks/999999", {"decision": "keep"}), 404)
         self.problem(self.server.json("PUT", "/tracks/abc", {"decision": "keep"}), 404)
         self.problem(self.server.json("PUT", f"/tracks/{track}", {"decision": "show"}), 422)
