@@ -141,6 +141,7 @@ void vl_dsp_init_avx512vnni(vl_dsp *dsp);
 void vl_dsp_init_avx512vnni_dw(vl_dsp *dsp); /* called by the former */
 void vl_dsp_init_amx(vl_dsp *dsp);           /* on AVX-512 VNNI's packing */
 void vl_dsp_init_neon(vl_dsp *dsp);
+void vl_dsp_init_neon_dw(vl_dsp *dsp); /* called by the former */
 void vl_dsp_init_dotprod(vl_dsp *dsp);
 
 #endif

@@ -27,20 +27,26 @@ typedef struct {
     int32_t widest[4];
 } vl_tiles;
 
-/* All tile functions and their table where 24 sums fit the registers: up to four vectors of
- * channels by 6, 8 or 12 pixels. */
+#define VL_ROW_6(b)  tile_1_##b, tile_2_##b, tile_3_##b, tile_4_##b, tile_5_##b, tile_6_##b
+#define VL_ROW_8(b)  VL_ROW_6(b), tile_7_##b, tile_8_##b
+#define VL_ROW_12(b) VL_ROW_8(b), tile_9_##b, tile_10_##b, tile_11_##b, tile_12_##b
+
+/* Tile functions and their table where up to 24 sums fit the registers: by four vectors of channels
+ * 6 pixels, by three 8. */
 #define VL_TILES_24_SUMS(name)                                                                     \
+    VL_TILES_1_TO_6(4)                                                                             \
+    VL_TILES_1_TO_6(3)                                                                             \
+    VL_TILES_7_AND_8(3) VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_1_TO_6(1)                  \
+        VL_TILES_7_AND_8(1) static const vl_tiles name = {                                         \
+            {{VL_ROW_8(1)}, {VL_ROW_8(2)}, {VL_ROW_8(3)}, {VL_ROW_6(4)}}, {8, 8, 8, 6}};
+
+/* The same with 12 pixels by one or two vectors. */
+#define VL_TILES_24_SUMS_WIDE(name)                                                                \
     VL_TILES_1_TO_6(4)                                                                             \
     VL_TILES_1_TO_6(3)                                                                             \
     VL_TILES_7_AND_8(3) VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_9_TO_12(2)                 \
         VL_TILES_1_TO_6(1) VL_TILES_7_AND_8(1) VL_TILES_9_TO_12(1) static const vl_tiles name = {  \
-            {{tile_1_1, tile_2_1, tile_3_1, tile_4_1, tile_5_1, tile_6_1, tile_7_1, tile_8_1,      \
-              tile_9_1, tile_10_1, tile_11_1, tile_12_1},                                          \
-             {tile_1_2, tile_2_2, tile_3_2, tile_4_2, tile_5_2, tile_6_2, tile_7_2, tile_8_2,      \
-              tile_9_2, tile_10_2, tile_11_2, tile_12_2},                                          \
-             {tile_1_3, tile_2_3, tile_3_3, tile_4_3, tile_5_3, tile_6_3, tile_7_3, tile_8_3},     \
-             {tile_1_4, tile_2_4, tile_3_4, tile_4_4, tile_5_4, tile_6_4}},                        \
-            {12, 12, 8, 6}};
+            {{VL_ROW_12(1)}, {VL_ROW_12(2)}, {VL_ROW_8(3)}, {VL_ROW_6(4)}}, {12, 12, 8, 6}};
 
 static inline void vl_conv_row(const vl_conv *c, const vl_chunk *k, const vl_tiles *t,
                                const uint8_t *in, uint8_t *out, const uint8_t *residual,

@@ -114,4 +114,5 @@ void vl_dsp_init_neon(vl_dsp *dsp) {
     dsp->pack_s8 = dsp->pack_f32 = sixteen;
     dsp->conv_s8 = conv_s8_neon;
     dsp->conv_f32 = conv_f32_neon;
+    vl_dsp_init_neon_dw(dsp);
 }

@@ -20,35 +20,59 @@ static inline void vl_finish_neon(const vl_finish *f, const float *v, uint8_t *o
                     out + (size_t)o * item);
 }
 
-/* Sums of one pixel; out and residual point to the pixel's channel 0. */
-VL_INLINE void vl_finish_sums_neon(const vl_conv *c, const vl_chunk *k, const int32x4_t sum[4],
-                                   uint8_t *out, const uint8_t *residual) {
+/* Rounded, clamped to the finish's own range and with the residual x added in floats. */
+VL_INLINE float32x4_t vl_adding_neon(const vl_finish *f, float32x4_t v, uint16x4_t x) {
+    v = vrndnq_f32(v);
+    v = vminq_f32(vmaxq_f32(v, vdupq_n_f32(f->low)), vdupq_n_f32(f->high));
+    float32x4_t r = vfmaq_n_f32(vdupq_n_f32(f->res_c), vcvtq_f32_u32(vmovl_u16(x)), f->res_b);
+    return vfmaq_n_f32(r, v, f->res_a);
+}
+
+/* Sums of up to 16 channels, n of them valid; out and residual point to the first one's. */
+VL_INLINE void vl_finish_16_neon(const vl_finish *f, const float *mult, const float *add,
+                                 const int32x4_t sum[4], uint8_t *out, const uint8_t *residual,
+                                 int32_t n) {
     float32x4_t v[4];
-    size_t at = (size_t)k->first * (c->finish.out_u8 ? 1 : sizeof(float));
     for (int b = 0; b < 4; b++)
-        v[b] =
-            vfmaq_f32(vld1q_f32(k->add + 4 * b), vcvtq_f32_s32(sum[b]), vld1q_f32(k->mult + 4 * b));
-    if (!c->finish.quick || residual != NULL) {
+        v[b] = vfmaq_f32(vld1q_f32(add + 4 * b), vcvtq_f32_s32(sum[b]), vld1q_f32(mult + 4 * b));
+    if (!f->quick) {
         float plain[16];
         for (int b = 0; b < 4; b++)
             vst1q_f32(plain + 4 * b, v[b]);
-        vl_finish_neon(&c->finish, plain, out + at, residual == NULL ? NULL : residual + at, k->n);
+        vl_finish_neon(f, plain, out, residual, n);
         return;
+    }
+    uint8_t all[16] = {0};
+    if (residual != NULL) {
+        memcpy(all, residual, n < 16 ? (size_t)n : 16);
+        uint8x16_t x = vld1q_u8(all);
+        uint16x8_t low = vmovl_u8(vget_low_u8(x)), high = vmovl_u8(vget_high_u8(x));
+        v[0] = vl_adding_neon(f, v[0], vget_low_u16(low));
+        v[1] = vl_adding_neon(f, v[1], vget_high_u16(low));
+        v[2] = vl_adding_neon(f, v[2], vget_low_u16(high));
+        v[3] = vl_adding_neon(f, v[3], vget_high_u16(high));
     }
     int16x8_t low =
         vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v[0])), vqmovn_s32(vcvtnq_s32_f32(v[1])));
     int16x8_t high =
         vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v[2])), vqmovn_s32(vcvtnq_s32_f32(v[3])));
     uint8x16_t q = vcombine_u8(vqmovun_s16(low), vqmovun_s16(high));
-    q = vmaxq_u8(q, vdupq_n_u8((uint8_t)c->finish.low));
-    q = vminq_u8(q, vdupq_n_u8((uint8_t)c->finish.high));
-    if (k->n >= 16) {
-        vst1q_u8(out + at, q);
+    q = vmaxq_u8(q, vdupq_n_u8((uint8_t)(residual != NULL ? f->res_low : f->low)));
+    q = vminq_u8(q, vdupq_n_u8((uint8_t)(residual != NULL ? f->res_high : f->high)));
+    if (n >= 16) {
+        vst1q_u8(out, q);
     } else {
-        uint8_t all[16];
         vst1q_u8(all, q);
-        memcpy(out + at, all, (size_t)k->n);
+        memcpy(out, all, (size_t)n);
     }
+}
+
+/* Sums of one pixel; out and residual point to the pixel's channel 0. */
+VL_INLINE void vl_finish_sums_neon(const vl_conv *c, const vl_chunk *k, const int32x4_t sum[4],
+                                   uint8_t *out, const uint8_t *residual) {
+    size_t at = (size_t)k->first * (c->finish.out_u8 ? 1 : sizeof(float));
+    vl_finish_16_neon(&c->finish, k->mult, k->add, sum, out + at,
+                      residual == NULL ? NULL : residual + at, k->n);
 }
 
 #endif

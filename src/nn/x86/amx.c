@@ -7,7 +7,7 @@
  *
  * The tiles' shapes are set at the beginning of each call and released at its end; nothing stays in
  * the thread's state. */
-#include "nn/x86/avx512vnni_finish.h"
+#include "nn/x86/avx512vnni.h"
 
 #define PIXELS 32 /* of a tile pair */
 #define ROWS   16 /* pixels of a tile */
@@ -126,56 +126,6 @@ static void multiply_all(const vl_conv *c, const vl_chunk *k, const cut *t, cons
         multiply(c, k, t, in, b, sums, 1, 1);
 }
 
-VL_INLINE void finish_some(const vl_conv *c, const vl_chunk *k, const quick_finish *q,
-                           const int32_t *sums, uint8_t *out, const uint8_t *residual,
-                           const int pixels, const int blocks, const bool adds) {
-    __m512i acc[4][4];
-#pragma GCC unroll 4
-    for (int i = 0; i < pixels; i++) {
-#pragma GCC unroll 4
-        for (int b = 0; b < blocks; b++)
-            acc[i][b] = _mm512_load_si512(sums + 16 * (i * blocks + b));
-    }
-    finish_quick(c, k, q, acc, out, residual, pixels, blocks, adds);
-}
-
-/* n pixels that follow each other. */
-VL_INLINE void finish_all(const vl_conv *c, const vl_chunk *k, const int32_t *sums, uint8_t *out,
-                          const uint8_t *residual, int32_t n, const int blocks, const bool adds) {
-    const quick_finish q = quick_constants(&c->finish, k, blocks, adds);
-    int32_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        finish_some(c, k, &q, sums + 16 * i * blocks, out + i * c->out_pixel,
-                    adds ? residual + i * c->finish.res_pixel : NULL, 4, blocks, adds);
-    for (; i < n; i++)
-        finish_some(c, k, &q, sums + 16 * i * blocks, out + i * c->out_pixel,
-                    adds ? residual + i * c->finish.res_pixel : NULL, 1, blocks, adds);
-}
-
-#define FINISH(blocks)                                                                             \
-    static void finish_##blocks(const vl_conv *c, const vl_chunk *k, const int32_t *sums,          \
-                                uint8_t *out, const uint8_t *residual, int32_t n) {                \
-        if (residual == NULL)                                                                      \
-            finish_all(c, k, sums, out, NULL, n, blocks, false);                                   \
-        else                                                                                       \
-            finish_all(c, k, sums, out, residual, n, blocks, true);                                \
-    }
-FINISH(1)
-FINISH(2)
-FINISH(3)
-FINISH(4)
-
-static void finish(const vl_conv *c, const vl_chunk *k, const int32_t *sums, uint8_t *out,
-                   const uint8_t *residual, int32_t n) {
-    static void (*const quick[4])(const vl_conv *, const vl_chunk *, const int32_t *, uint8_t *,
-                                  const uint8_t *,
-                                  int32_t) = {finish_1, finish_2, finish_3, finish_4};
-    if (c->finish.quick)
-        quick[k->blocks - 1](c, k, sums, out, residual, n);
-    else
-        finish_general(c, k, (const __m512i *)(const void *)sums, out, residual, n, k->blocks);
-}
-
 /* Virtual pixels v0 to v1 from row y on; sums begins with pixel `begin`. Those between two rows are
  * left out. */
 static void finish_rows(const vl_conv *c, const vl_chunk *k, int32_t y, int32_t virtual_width,
@@ -185,9 +135,10 @@ static void finish_rows(const vl_conv *c, const vl_chunk *k, int32_t y, int32_t 
         int32_t row = y + v0 / virtual_width, x = v0 % virtual_width, n = c->width - x;
         if (n > 0) {
             n = n < v1 - v0 ? n : v1 - v0;
-            finish(c, k, sums + 16 * (v0 - begin) * k->blocks,
-                   c->out + row * c->out_row + x * c->out_pixel,
-                   res == NULL ? NULL : res + row * c->finish.res_row + x * c->finish.res_pixel, n);
+            vl_finish_sums_512(
+                c, k, sums + 16 * (v0 - begin) * k->blocks,
+                c->out + row * c->out_row + x * c->out_pixel,
+                res == NULL ? NULL : res + row * c->finish.res_row + x * c->finish.res_pixel, n);
         }
         v0 += virtual_width - x < v1 - v0 ? virtual_width - x : v1 - v0;
     }

@@ -3,7 +3,7 @@
 #include "nn/x86/avx512.h"
 #include "nn/tiles.h"
 
-#define MAX_TILE 12 /* pixels */
+#define MAX_TILE 8 /* pixels */
 
 static void finish_general(const vl_conv *c, const vl_chunk *k, const __m512 *acc, uint8_t *out,
                            const uint8_t *residual, int pixels, int blocks) {
@@ -20,15 +20,12 @@ static void finish_general(const vl_conv *c, const vl_chunk *k, const __m512 *ac
 
 /* A pixel's sums when the activation is none or RELU. */
 VL_INLINE void finish_simple(const vl_chunk *k, const __m512 *acc, uint8_t *out, __m512 low,
-                             const int blocks) {
+                             __mmask16 last, const int blocks) {
     out += 4 * (ptrdiff_t)k->first;
 #pragma GCC unroll 4
     for (int b = 0; b < blocks; b++) {
         __m512 v = _mm512_max_ps(_mm512_add_ps(acc[b], _mm512_load_ps(k->add + 16 * b)), low);
-        if (16 * (b + 1) <= k->n)
-            _mm512_storeu_ps(out + 64 * b, v);
-        else
-            _mm512_mask_storeu_ps(out + 64 * b, vl_first_512(k->n - 16 * b), v);
+        _mm512_mask_storeu_ps(out + 64 * b, b + 1 < blocks ? 0xffff : last, v);
     }
 }
 
@@ -64,9 +61,10 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
     uint32_t act = c->finish.act;
     if (residual == NULL && (act == VL_FMT_ACT_NONE || act == VL_FMT_ACT_RELU)) {
         __m512 low = _mm512_set1_ps(act == VL_FMT_ACT_RELU ? 0.0f : -INFINITY);
+        __mmask16 last = vl_first_512(k->n - 16 * (blocks - 1)); /* lanes of the last vector */
 #pragma GCC unroll 16
         for (int i = 0; i < pixels; i++)
-            finish_simple(k, acc[i], out + i * c->out_pixel, low, blocks);
+            finish_simple(k, acc[i], out + i * c->out_pixel, low, last, blocks);
         return;
     }
     __m512 spilled[MAX_TILE * 4];

@@ -41,22 +41,18 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
         finish_quick(c, k, &quick, acc, out, NULL, pixels, blocks, false);
         return;
     }
-    if (c->finish.quick) {
-        const quick_finish quick = quick_constants(&c->finish, k, blocks, true);
-        finish_quick(c, k, &quick, acc, out, residual, pixels, blocks, true);
-        return;
-    }
-    __m512i spilled[MAX_TILE * 4];
+    /* Rarer ends share their code: the sums take the way through memory. */
+    _Alignas(64) int32_t sums[MAX_TILE * 4 * 16];
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i++) {
 #pragma GCC unroll 4
         for (int b = 0; b < blocks; b++)
-            spilled[i * blocks + b] = acc[i][b];
+            _mm512_store_si512(sums + 16 * (i * blocks + b), acc[i][b]);
     }
-    finish_general(c, k, spilled, out, residual, pixels, blocks);
+    vl_finish_sums_512(c, k, sums, out, residual, pixels);
 }
 
-VL_TILES_24_SUMS(tiles)
+VL_TILES_24_SUMS_WIDE(tiles)
 
 /* ---------------------------------------------------------------- first layer */
 

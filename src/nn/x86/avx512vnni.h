@@ -16,6 +16,11 @@ VL_INLINE __m512i to_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
     return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
 }
 
+/* Of avx512vnni_finish.c: the end of n pixels that follow each other, sums as
+ * [pixel][vector][lane], 64-byte aligned; out and residual point to the first pixel's channel 0. */
+void vl_finish_sums_512(const vl_conv *c, const vl_chunk *k, const int32_t *sums, uint8_t *out,
+                        const uint8_t *residual, int32_t n);
+
 /* The convolution of avx512vnni.c, for what AMX leaves. */
 void vl_conv_s8_avx512vnni(const vl_conv *c, int32_t y0, int32_t y1);
 

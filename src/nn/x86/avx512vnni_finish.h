@@ -6,8 +6,8 @@
 #include "nn/x86/avx512vnni.h"
 
 /* Sums of a tile that needs more than a clamp. The lanes go back to plain order first. */
-static inline void finish_general(const vl_conv *c, const vl_chunk *k, const __m512i *acc,
-                                  uint8_t *out, const uint8_t *residual, int pixels, int blocks) {
+VL_INLINE void finish_general(const vl_conv *c, const vl_chunk *k, const __m512i *acc, uint8_t *out,
+                              const uint8_t *residual, int pixels, int blocks) {
     for (int i = 0; i < pixels; i++) {
         __m512 v[4];
         float plain[4 * 16];
