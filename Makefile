@@ -15,7 +15,7 @@ SOURCES = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
 export VEIL_CACHE := $(CACHE)
 
-.PHONY: all help setup build test browser demo fixtures fixtures-small install bench fuzz asan tsan format \
+.PHONY: all help setup build test browser demo fixtures fixtures-small install bench fuzz asan tsan test-arm64 format \
         lint train-setup clean distclean
 
 all: build
@@ -29,6 +29,7 @@ help:
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR is honoured"
 	@echo "make fixtures   all test clips with known truth, in $(OUT)/fixtures"
 	@echo "make bench      benchmarks"
+	@echo "make test-arm64 the engine's tests on arm64 (cross compiler, qemu)"
 	@echo "make asan tsan  the tests under AddressSanitizer and UBSan, under ThreadSanitizer"
 	@echo "make fuzz       each fuzzer for FUZZ_TIME=$(FUZZ_TIME) seconds"
 	@echo "make lint format       check the style rules; apply clang-format"
@@ -81,6 +82,15 @@ asan:
 	    LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
 	    sh tools/test.sh $(BUILD)-asan --timeout-multiplier 5
 
+# The engine on arm64: Debian's cross compiler, the tests under qemu. -O2: gcc 12 fails at -O3.
+test-arm64:
+	@sh tools/setup.sh build arm64
+	@sh tools/build.sh $(BUILD)-arm64 --cross-file=tools/arm64/cross.ini -Dprogram=disabled \
+	    --buildtype=debugoptimized
+	@sh tools/test.sh $(BUILD)-arm64 --timeout-multiplier 20 \
+	    $(or $(ARM64_TESTS),"kernels conv" "kernels small" "kernels pix" "unit cpu" "unit pool" \
+	    "unit model" "unit plan" "unit run" "unit net")
+
 tsan:
 	@sh tools/setup.sh build test
 	@sh tools/build.sh $(BUILD)-tsan --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
@@ -106,7 +116,7 @@ train-setup:
 	@sh tools/setup.sh train
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(OUT)
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-arm64 $(OUT)
 
 distclean: clean
 	rm -rf cache

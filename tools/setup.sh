@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that veil needs; calls apt only when one is missing.
-# usage: tools/setup.sh GROUP...     groups: build media test browser fuzz train peers (no group: build)
+# usage: tools/setup.sh GROUP...     groups: build media test browser fuzz train peers arm64 (no group: build)
 set -eu
 
 build="gcc libc6-dev binutils make pkg-config meson ninja-build libavcodec-dev libavformat-dev
@@ -12,12 +12,13 @@ live="nginx libnginx-mod-rtmp python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0
 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
 test="g++ libcmocka-dev clang-format python3-numpy $live"
 fuzz="clang"
+arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libcmocka-dev:arm64"
 peers="g++ libdnnl-dev python3-torch python3-onnx python3-opencv python3-matplotlib"
 train="python3-torch python3-numpy python3-opencv python3-matplotlib python3-scipy python3-onnx"
 
 die() { echo "setup: $*" >&2; exit 1; }
 
-want=
+want= foreign=
 for g in "${@:-build}"; do
     case $g in
     build) want="$want $build" ;;
@@ -33,7 +34,11 @@ for g in "${@:-build}"; do
         command -v node >/dev/null 2>&1 || want="$want nodejs"
         ;;
     peers) want="$want $peers" ;;
-    *) die "no group is called $g; there are: build media test browser fuzz train peers" ;;
+    arm64)
+        want="$want $arm64"
+        foreign=arm64
+        ;;
+    *) die "no group is called $g; there are: build media test browser fuzz train peers arm64" ;;
     esac
 done
 
@@ -59,6 +64,10 @@ echo "setup: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+if [ -n "$foreign" ] && ! dpkg --print-foreign-architectures | grep -qx "$foreign"; then
+    $as_root dpkg --add-architecture "$foreign"
+    $as_root apt-get update -q >"$log" 2>&1 </dev/null || { tail -5 "$log" >&2; die "apt-get update failed"; }
+fi
 # shellcheck disable=SC2086
 install() {
     $as_root apt-get install -y --no-install-recommends $missing >"$log" 2>&1 </dev/null
