@@ -50,8 +50,8 @@ fi
 
 missing=
 for p in $want; do
-    s=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null || true)
-    [ "$s" = installed ] || missing="$missing $p"
+    # one line an architecture
+    dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
 done
 [ -n "$missing" ] || exit 0
 
@@ -70,7 +70,7 @@ if [ -n "$foreign" ] && ! dpkg --print-foreign-architectures | grep -qx "$foreig
 fi
 # shellcheck disable=SC2086
 install() {
-    $as_root apt-get install -y --no-install-recommends $missing >"$log" 2>&1 </dev/null
+    $as_root apt-get install -y -o DPkg::Lock::Timeout=300 --no-install-recommends $missing >"$log" 2>&1 </dev/null
 }
 # The package lists may be absent or old: fetch them, once, only when needed.
 if ! install; then
