@@ -1,6 +1,7 @@
 // The page in Chromium, by Playwright, on a clip with known faces: what a click does is looked for in
 // the pixels that come out. Pictures of the page are left in the folder of artefacts.
-// usage: VEIL=program node test_page.mjs ARTEFACTS
+// usage: VEIL=program VEIL_BROWSER=1 node test_page.mjs [ARTEFACTS [WORDS]]
+// WORDS: only tests with them in their name, after the first one, which starts the clip
 import { execFileSync, spawn } from 'node:child_process';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -280,7 +281,7 @@ try {
   page.on('pageerror', e => complaints.push(e.message));
   page.on('console', m => { if (m.type() === 'error' && !/Failed to load resource|ERR_/.test(m.text())) complaints.push(m.text()); });
   await page.goto(`http://127.0.0.1:${port}/`);
-  for (const [name, test] of Object.entries(tests)) {
+  for (const [name, test] of Object.entries(tests).filter(([n], i) => i === 0 || n.includes(process.argv[3] || ''))) {
     const began = Date.now();
     try {
       await test(page);
