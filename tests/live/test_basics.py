@@ -14,18 +14,20 @@ from live_support import FRAMES, RATE, LiveCase, Veil, free_port
 
 class Basics(LiveCase):
     def test_tee_and_record(self):
-        """One encoder, three outputs, all frames of a file played at its own speed."""
+        """One encoder, three outputs, every frame of a file in each."""
         a, b, c = self.path("a.mkv"), self.path("b.ts"), self.path("c.mp4")
-        began = time.time()
-        v = self.veil(self.source, "--realtime", "-o", a, "-o", b, "--record", c)
-        self.assertEqual(v.end(0, 40), 0, v.text())
-        self.assertGreater(time.time() - began, 0.9 * FRAMES / RATE, "faster than real time")
+        v = self.veil(self.source, "-o", a, "-o", b, "--record", c)
+        self.assertEqual(v.end(0, 60), 0, v.text())
         for out in (a, b, c):
-            verdict = self.closed(out, least=FRAMES // 2)
-            seen = [n for n in verdict.numbers if n is not None]
-            self.assertEqual(seen, sorted(set(seen)), "frames come twice or out of order")
-        last = [n for n in self.judge(a).numbers if n is not None][-1]
-        self.assertEqual(last, FRAMES - 1, "what the look-ahead held at the end is missing")
+            self.assertEqual(self.closed(out).numbers, list(range(FRAMES)))
+
+    def test_own_speed(self):
+        began = time.time()
+        v = self.veil(self.source, "--realtime", "-o", self.path("a.mkv"))
+        self.assertEqual(v.end(0, 60), 0, v.text())
+        self.assertGreater(time.time() - began, 0.9 * FRAMES / RATE, "faster than real time")
+        seen = [n for n in self.closed(self.path("a.mkv"), least=0).numbers if n is not None]
+        self.assertEqual(seen, sorted(set(seen)), "frames come twice or out of order")
 
     def test_sound_stays_with_the_picture(self):
         """A flash and a beep at the same moment stay within 10 ms, look-ahead or not."""
@@ -91,22 +93,22 @@ class Basics(LiveCase):
         self.assertEqual(verdict.count("r"), 0, verdict.text())
         # The whole picture is a hide zone now: even the number cannot be read.
         self.assertIn(verdict.kinds[-1], "?c", verdict.text())
-        self.assertEqual(verdict.kinds[10], "h", verdict.text())
+        self.assertIn("h" * 5, verdict.text())
 
     def test_end_signal_leaves_whole_files(self):
         for name in ("a.mp4", "a.mkv", "a.m3u8"):
             out = self.path(name)
             v = self.veil(self.source, "--realtime", "--loop", "-o", out)
-            v.wait_frames(40)
+            v.wait_frames(20)
             self.assertEqual(v.end(), 0, v.text())
             self.assertEqual([n for n in os.listdir(self.dir) if ".part-" in n], [])
-            self.closed(out, least=20)
+            self.closed(out)
 
     def test_duration(self):
         out = self.path("a.mkv")
-        v = self.veil(self.source, "--realtime", "--loop", "-o", out, "--duration", "1.5")
+        v = self.veil(self.source, "--loop", "-o", out, "--duration", "1.5")
         self.assertEqual(v.end(0, 40), 0, v.text())
-        self.assertAlmostEqual(len(self.judge(out).kinds), 45, delta=2)
+        self.assertAlmostEqual(len(self.judge(out).kinds), 45, delta=1)
 
     def test_cover_until_something_comes(self):
         """With a size given, covers go out before the source is there, and nothing else."""
