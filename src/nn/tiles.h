@@ -36,7 +36,8 @@ typedef struct {
 #define VL_TILES_24_SUMS(name)                                                                     \
     VL_TILES_1_TO_6(4)                                                                             \
     VL_TILES_1_TO_6(3)                                                                             \
-    VL_TILES_7_AND_8(3) VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_1_TO_6(1)                  \
+    VL_TILES_7_AND_8(3)                                                                            \
+    VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_1_TO_6(1)                                      \
         VL_TILES_7_AND_8(1) static const vl_tiles name = {                                         \
             {{VL_ROW_8(1)}, {VL_ROW_8(2)}, {VL_ROW_8(3)}, {VL_ROW_6(4)}}, {8, 8, 8, 6}};
 
@@ -44,8 +45,9 @@ typedef struct {
 #define VL_TILES_24_SUMS_WIDE(name)                                                                \
     VL_TILES_1_TO_6(4)                                                                             \
     VL_TILES_1_TO_6(3)                                                                             \
-    VL_TILES_7_AND_8(3) VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_9_TO_12(2)                 \
-        VL_TILES_1_TO_6(1) VL_TILES_7_AND_8(1) VL_TILES_9_TO_12(1) static const vl_tiles name = {  \
+    VL_TILES_7_AND_8(3)                                                                            \
+    VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_9_TO_12(2) VL_TILES_1_TO_6(1)                  \
+        VL_TILES_7_AND_8(1) VL_TILES_9_TO_12(1) static const vl_tiles name = {                     \
             {{VL_ROW_12(1)}, {VL_ROW_12(2)}, {VL_ROW_8(3)}, {VL_ROW_6(4)}}, {12, 12, 8, 6}};
 
 static inline void vl_conv_row(const vl_conv *c, const vl_chunk *k, const vl_tiles *t,
