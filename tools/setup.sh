@@ -70,7 +70,8 @@ if [ -n "$foreign" ] && ! dpkg --print-foreign-architectures | grep -qx "$foreig
 fi
 # shellcheck disable=SC2086
 install() {
-    $as_root apt-get install -y -o DPkg::Lock::Timeout=300 --no-install-recommends $missing >"$log" 2>&1 </dev/null
+    # RUNLEVEL=1: daemons that tests start themselves (nginx) are not started as services
+    $as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -o DPkg::Lock::Timeout=300 --no-install-recommends $missing >"$log" 2>&1 </dev/null
 }
 # The package lists may be absent or old: fetch them, once, only when needed.
 if ! install; then
