@@ -31,7 +31,7 @@ static const spec table[] = {
     {RDR, NULL, NULL, FLAG, 0, 0, 0, NULL, "Input and output"},
     {RDR, "i", "input", INPUT, 0, 0, 0, "IN", "an input, instead of naming it without an option"},
     {RDR, "o", "output", OUTPUT, AT(output), 0, 0, "OUT",
-     "where to write: a file, a folder (ends in /), an address, - (pipe); live, several"},
+     "a file, a folder (ends in /), an address or - (pipe); live, several"},
     {RDR, "y", "overwrite", FLAG, AT(overwrite), 0, 0, NULL, "overwrite an output that exists"},
     {RR, "f", "format", TEXT, AT(format), 0, 0, "NAME",
      "format of the output (mp4, mkv, mpegts, y4m ...)"},

@@ -30,6 +30,7 @@ typedef struct {
     orient *orient;
     sound_in *sound;
     int sound_index;
+    int width, height; /* of its last frame, 0 = none yet */
     bool mapped, got_frame, paced_by_us;
     int64_t offset_ns;                                 /* stream's time to session's */
     int64_t due_ns, due_in_ns, last_due_ns, mapped_ns; /* when, paced by us, which time is due */
@@ -176,6 +177,25 @@ static void describe(reader *r) {
     pthread_mutex_unlock(&s->lock);
     snprintf(text, sizeof text, "%.120s: %dx%d %.4g fps, decoder %s%s", r->src->shown, par->width,
              par->height, fps, decoder, r->sound ? ", sound" : "");
+    live_event_send(s, LIVE_EVENT_INPUT_UP, 0, text, NULL);
+}
+
+/* A sender may change its size in the middle of the stream. */
+static void watch_size(reader *r, const AVFrame *frame) {
+    live *s = r->s;
+    char text[LIVE_TEXT_MAX];
+    bool first = r->width == 0;
+    if (frame->width == r->width && frame->height == r->height)
+        return;
+    r->width = frame->width;
+    r->height = frame->height;
+    if (first)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->st.input_width = r->width;
+    s->st.input_height = r->height;
+    pthread_mutex_unlock(&s->lock);
+    snprintf(text, sizeof text, "%.120s: now %dx%d", r->src->shown, r->width, r->height);
     live_event_send(s, LIVE_EVENT_INPUT_UP, 0, text, NULL);
 }
 
@@ -369,6 +389,7 @@ static int take_frame(reader *r, AVFrame *frame, media_error *err) {
         count_dropped(s);
         return 0;
     }
+    watch_size(r, frame);
     frame->reordered_opaque = now;
     if (r->orient && orient_frame(r->orient, frame, err) != 0)
         return -1;
@@ -465,6 +486,7 @@ static bool connect_once(reader *r) {
     bool finite = is_finite(r), gave = r->got_frame && opened;
     if (r->in)
         r->n_lost = 0;
+        r->width = r->height = 0;
     close_source(r);
     if (opened)
         put_flush(s);

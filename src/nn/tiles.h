@@ -33,22 +33,24 @@ typedef struct {
 
 /* Tile functions and their table where up to 24 sums fit the registers: by four vectors of channels
  * 6 pixels, by three 8. */
+/* clang-format off */
 #define VL_TILES_24_SUMS(name)                                                                     \
     VL_TILES_1_TO_6(4)                                                                             \
-    VL_TILES_1_TO_6(3)                                                                             \
-    VL_TILES_7_AND_8(3)                                                                            \
-    VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_1_TO_6(1)                                      \
-        VL_TILES_7_AND_8(1) static const vl_tiles name = {                                         \
-            {{VL_ROW_8(1)}, {VL_ROW_8(2)}, {VL_ROW_8(3)}, {VL_ROW_6(4)}}, {8, 8, 8, 6}};
+    VL_TILES_1_TO_6(3) VL_TILES_7_AND_8(3)                                                         \
+    VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2)                                                         \
+    VL_TILES_1_TO_6(1) VL_TILES_7_AND_8(1)                                                         \
+    static const vl_tiles name = {                                                                 \
+        {{VL_ROW_8(1)}, {VL_ROW_8(2)}, {VL_ROW_8(3)}, {VL_ROW_6(4)}}, {8, 8, 8, 6}};
 
 /* The same with 12 pixels by one or two vectors. */
 #define VL_TILES_24_SUMS_WIDE(name)                                                                \
     VL_TILES_1_TO_6(4)                                                                             \
-    VL_TILES_1_TO_6(3)                                                                             \
-    VL_TILES_7_AND_8(3)                                                                            \
-    VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_9_TO_12(2) VL_TILES_1_TO_6(1)                  \
-        VL_TILES_7_AND_8(1) VL_TILES_9_TO_12(1) static const vl_tiles name = {                     \
-            {{VL_ROW_12(1)}, {VL_ROW_12(2)}, {VL_ROW_8(3)}, {VL_ROW_6(4)}}, {12, 12, 8, 6}};
+    VL_TILES_1_TO_6(3) VL_TILES_7_AND_8(3)                                                         \
+    VL_TILES_1_TO_6(2) VL_TILES_7_AND_8(2) VL_TILES_9_TO_12(2)                                     \
+    VL_TILES_1_TO_6(1) VL_TILES_7_AND_8(1) VL_TILES_9_TO_12(1)                                     \
+    static const vl_tiles name = {                                                                 \
+        {{VL_ROW_12(1)}, {VL_ROW_12(2)}, {VL_ROW_8(3)}, {VL_ROW_6(4)}}, {12, 12, 8, 6}};
+/* clang-format on */
 
 static inline void vl_conv_row(const vl_conv *c, const vl_chunk *k, const vl_tiles *t,
                                const uint8_t *in, uint8_t *out, const uint8_t *residual,

@@ -114,7 +114,7 @@ def case_keep_none():
 
 
 def case_nofaces():
-    """Nobody to hide. Clothes and stairs still draw a mask or two; walls and lights must not. The
+    """Nobody to hide. Clothes and stairs still draw a mask or two; walls and lights hardly. The
     limits are what the shipped model does, with a little air: lower them with a better one."""
     p = call(VEIL, "detect", clip("nofaces.mp4"))
     rows = [json.loads(line) for line in p.stdout.splitlines()]
@@ -123,8 +123,8 @@ def case_nofaces():
     seen = [sum(0 <= x + w / 2 < 640 and 0 <= y + h / 2 < 360
                 for x, y, w, h in (t["box"] for t in r["tracks"])) for r in frames]
     print(f"{sum(seen)} boxes in 120 frames, {sum(seen[95:])} of them in the last 25")
-    check(sum(seen) <= 180, f"{sum(seen)} boxes in 120 frames without a face")
-    check(sum(seen[95:]) == 0, f"{sum(seen[95:])} boxes on walls and lights")
+    check(sum(seen) <= 160, f"{sum(seen)} boxes in 120 frames without a face")
+    check(sum(seen[95:]) <= 2, f"{sum(seen[95:])} boxes on walls and lights")
 
 
 def case_metadata():

@@ -61,7 +61,7 @@ class Pictures(Case):
                 source, out = self.path("in%d.jpg" % orientation), self.path("o%d.jpg" % orientation)
                 with open(source, "wb") as f:
                     f.write(plain[:2] + exif(orientation)[0] + plain[2:])
-                self.good(veil("run", source, "-o", out))
+                self.good(veil("run", source, "-o", out, "--style", "none"))
                 want = self.path("want.png")
                 ffmpeg("-noautorotate", "-i", self.picture("jpg"), "-vf", how, want)
                 self.assertEqual((stream(out)["width"], stream(out)["height"]),
@@ -84,7 +84,7 @@ class Pictures(Case):
             source, out = self.path("in%d.png" % orientation), self.path("o%d.png" % orientation)
             with open(source, "wb") as f:
                 f.write(png[:33] + chunk + png[33:])
-            self.good(veil("run", source, "-o", out))
+            self.good(veil("run", source, "-o", out, "--style", "none"))
             want = self.path("want%d.png" % orientation)
             ffmpeg("-noautorotate", "-i", self.picture("png"), "-vf", how, want)
             self.assertEqual(support.raw_frame(want, 0, "rgb24"),

@@ -148,7 +148,7 @@ class Faults(LiveCase):
         first.stop(signal.SIGKILL)
         n = len(v.events)
         self.push(url + "?pkt_size=1316", "-f", "mpegts", source=big)
-        v.wait_event("state", "protecting", n)
+        v.wait_event("input up", "960x540", n)
         v.wait_frames(60)
         self.assertEqual(v.end(), 0, v.text())
         self.closed(out, least=10)
