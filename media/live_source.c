@@ -484,9 +484,8 @@ static bool connect_once(reader *r) {
     bool opened = open_source(r, &err) == 0;
     int ret = opened ? read_all(r, &err) : -1;
     bool finite = is_finite(r), gave = r->got_frame && opened;
-    if (r->in)
-        r->n_lost = 0;
-        r->width = r->height = 0;
+    r->n_lost = 0;
+    r->width = r->height = 0;
     close_source(r);
     if (opened)
         put_flush(s);
