@@ -61,7 +61,7 @@ static const spec table[] = {
     {RD, "keep", NULL, CHOICE, AT(keep), 0, 0, "auto|none|largest|center|chosen",
      "whose face may be seen: auto = those the recording is about"},
     {RD, "keep-score", NULL, NUMBER, AT(keep_score), 0.01, 1, "0..1",
-     "certainty needed to be seen with --keep auto (0.70)"},
+     "certainty needed to be seen with --keep auto (0.85)"},
     {RD, "keep-zone", NULL, LIST, AT(keep_zones), 0, 0, "X,Y,W,H",
      "faces in this part of the picture stay visible (parts of 1)"},
     {RD, "hide-zone", NULL, LIST, AT(hide_zones), 0, 0, "X,Y,W,H",

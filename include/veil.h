@@ -158,7 +158,7 @@ typedef struct {
     float min_score; /**< face score that starts a track, 0..1; 0 = default 0.35 */
     float low_score; /**< face score that continues a track, 0..1; 0 = default 0.10 */
     veil_keep keep;
-    float keep_score; /**< P(interview) over time needed to be seen, 0..1; 0 = default 0.70 */
+    float keep_score; /**< P(interview) over time needed to be seen, 0..1; 0 = default 0.85 */
     veil_style style;
     veil_shape shape;
     float padding;        /**< added on each side, as a part of the box; 0 = default 0.20,

@@ -42,7 +42,7 @@ static const field fields[] = {
 
 void config_init(config *c) {
     memset(c, 0, sizeof *c);
-    c->keep_score = 0.70;
+    c->keep_score = 0.85;
     c->min_score = 0.35;
     c->low_score = 0.10;
     c->padding = 0.20;
