@@ -157,11 +157,14 @@ static live *start_session(server *s, wanted *w) {
     } else if (live_create(&l, &o, &err) != 0) {
         drop_feed(&o.source);
     } else {
-        live_cover(l, w->config.panic);
+        live_cover(l, true); /* until what was changed meanwhile is in force, panic above all */
         if (live_start(l, &err) == 0) {
             pthread_rwlock_wrlock(&s->live_lock);
             s->live = l;
             pthread_rwlock_unlock(&s->live_lock);
+            pthread_mutex_lock(&s->lock);
+            control_apply(s);
+            pthread_mutex_unlock(&s->lock);
             return l;
         }
     }
