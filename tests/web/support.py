@@ -84,7 +84,10 @@ class Server:
         """Returns (status, headers, bytes)."""
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
-            c.request(method, path, body, headers or {})
+            try:
+                c.request(method, path, body, headers or {})
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused before all of it was sent: the answer says why
             r = c.getresponse()
             return r.status, r.headers, r.read()
         finally:
