@@ -24,6 +24,8 @@ class Jobs(Case):
     def setUp(self):
         for job in self.ok(self.server.json("GET", "/jobs"))["jobs"]:
             self.server.json("DELETE", f"/jobs/{job['id']}")
+        # what was running counts until it has ended
+        until(lambda: os.listdir(os.path.join(self.server.data, "jobs")) == [], "all is deleted")
 
     def upload(self, path, query="", kind=OCTETS):
         with open(path, "rb") as f:
