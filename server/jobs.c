@@ -429,6 +429,7 @@ int jobs_commit(jobs_upload *u, char id[JOBS_ID_SIZE], char problem[CONFIG_TEXT_
     while (*at)
         at = &(*at)->next;
     *at = b;
+    j->uploads--; /* from here on it counts as a job */
     pthread_cond_signal(&j->wake);
     pthread_mutex_unlock(&j->lock);
     changed(j);
@@ -444,7 +445,8 @@ void jobs_upload_free(jobs_upload *u) {
     if (!u->committed)
         delete_files(j, u->id);
     pthread_mutex_lock(&j->lock);
-    j->uploads--;
+    if (!u->committed)
+        j->uploads--;
     j->measured_ns = 0;
     pthread_mutex_unlock(&j->lock);
     free(u);
