@@ -2,6 +2,8 @@
  * and ffmpeg's -c:v value. */
 #include "options.h"
 
+#include "words.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -233,19 +235,6 @@ static int unknown(unsigned command, const char *command_name, const char *given
     return CLI_USAGE;
 }
 
-static int choose(const char *choices, const char *value) {
-    int index = 0;
-    size_t length = strlen(value);
-    for (const char *p = choices; p; index++) {
-        const char *end = strchr(p, '|');
-        size_t n = end ? (size_t)(end - p) : strlen(p);
-        if (n == length && strncmp(p, value, n) == 0)
-            return index;
-        p = end ? end + 1 : NULL;
-    }
-    return -1;
-}
-
 static int bad_value(const char *command, const char *given, const spec *s, const char *value) {
     if (s->kind == CHOICE)
         cli_error(command, "'%s' takes one of %s, not '%s'", given, s->argument, value);
@@ -319,7 +308,7 @@ static int store(cli_options *o, const spec *s, const char *command, const char 
         return 0;
     }
     case CHOICE: {
-        int index = choose(s->argument, value);
+        int index = words_index(s->argument, value);
         *(int *)(void *)field = index;
         return index >= 0 ? 0 : bad_value(command, given, s, value);
     }

@@ -4,6 +4,8 @@
  * "decision": "keep"}]} */
 #include "settings_file.h"
 
+#include "words.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -16,16 +18,16 @@ typedef struct {
     kind kind;
     size_t offset;
     double min, max;
-    const char *words; /* between bars, in the order of the enum */
+    const char *words; /* separated by |, in the order of the enum */
 } field;
 
 #define AT(member) offsetof(veil_settings, member)
 
 static const field fields[] = {
-    {"keep", WORD, AT(keep), 0, 0, "|auto|none|largest|center|chosen|"},
-    {"style", WORD, AT(style), 0, 0, "|blur|mosaic|solid|"},
-    {"shape", WORD, AT(shape), 0, 0, "|ellipse|box|head|"},
-    {"tracker", WORD, AT(tracker), 0, 0, "|bytetrack|sort|none|"},
+    {"keep", WORD, AT(keep), 0, 0, "auto|none|largest|center|chosen"},
+    {"style", WORD, AT(style), 0, 0, "blur|mosaic|solid"},
+    {"shape", WORD, AT(shape), 0, 0, "ellipse|box|head"},
+    {"tracker", WORD, AT(tracker), 0, 0, "bytetrack|sort|none"},
     {"keep-score", NUMBER, AT(keep_score), 0.01, 1, NULL},
     {"thresh", NUMBER, AT(min_score), 0.01, 1, NULL},
     {"low-thresh", NUMBER, AT(low_score), 0.01, 1, NULL},
@@ -36,25 +38,10 @@ static const field fields[] = {
     {"hold", MS, AT(hold_ns), 1, 60000, NULL},
 };
 
-static int find_word(const char *words, const char *word) {
-    char text[64];
-    size_t n = strlen(word);
-    if (n + 3 > sizeof text || strchr(word, '|'))
-        return -1;
-    text[0] = '|';
-    memcpy(text + 1, word, n);
-    memcpy(text + 1 + n, "|", 2);
-    const char *at = strstr(words, text);
-    int index = 0;
-    for (const char *p = words; at && p < at; p++)
-        index += p[1] != '\0' && *p == '|' && p > words;
-    return at ? index : -1;
-}
-
 static int set_field(veil_settings *set, const field *f, const json_t *value, media_error *err) {
     char *at = (char *)set + f->offset;
     if (f->kind == WORD) {
-        int index = json_is_string(value) ? find_word(f->words, json_string_value(value)) : -1;
+        int index = json_is_string(value) ? words_index(f->words, json_string_value(value)) : -1;
         if (index < 0)
             return media_fail(err, "'%s' takes one of %s", f->name, f->words);
         *(int *)(void *)at = index;

@@ -1,6 +1,8 @@
 /* A table of fields: name, kind, bounds. Nothing is taken unless all of it is right. */
 #include "config.h"
 
+#include "words.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -40,16 +42,23 @@ static const field fields[] = {
 
 #define N_FIELDS (sizeof fields / sizeof fields[0])
 
+/* 0.85f as 0.85, as people would write it. */
+static double plain(float value) {
+    return round((double)value * 1e4) / 1e4;
+}
+
 void config_init(config *c) {
+    veil_settings set;
+    veil_settings_init(&set, sizeof set);
     memset(c, 0, sizeof *c);
-    c->keep_score = 0.85;
-    c->min_score = 0.35;
-    c->low_score = 0.10;
-    c->padding = 0.20;
-    c->feather = 0.12;
-    c->cells = 6;
-    c->detect_every = 1;
-    c->hold_ms = 800;
+    c->keep_score = plain(set.keep_score);
+    c->min_score = plain(set.min_score);
+    c->low_score = plain(set.low_score);
+    c->padding = plain(set.padding);
+    c->feather = plain(set.feather);
+    c->cells = plain(set.cells);
+    c->detect_every = set.detect_every;
+    c->hold_ms = (int)(set.hold_ns / 1000000);
     c->lookahead_ms = 250;
     c->preview_quality = 75;
 }
@@ -60,20 +69,6 @@ static double *number_at(config *c, const field *f) {
 
 static int *whole_at(config *c, const field *f) {
     return (int *)(void *)((char *)c + f->offset);
-}
-
-static int word_index(const char *words, const char *word) {
-    size_t n = strlen(word);
-    int i = 0;
-    for (const char *p = words; n > 0; i++) {
-        size_t length = strcspn(p, "|");
-        if (length == n && memcmp(p, word, n) == 0)
-            return i;
-        if (p[length] == '\0')
-            break;
-        p += length + 1;
-    }
-    return -1;
 }
 
 static void word_at(const char *words, int index, char *out, size_t size) {
@@ -124,7 +119,7 @@ static bool set_colour(config *c, const field *f, const char *text) {
 static bool set_field(config *c, const field *f, const json_t *value, char *problem) {
     double number = json_number_value(value);
     if (f->kind == WORD) {
-        int index = json_is_string(value) ? word_index(f->words, json_string_value(value)) : -1;
+        int index = json_is_string(value) ? words_index(f->words, json_string_value(value)) : -1;
         if (index >= 0) {
             *whole_at(c, f) = index;
             return true;
@@ -183,7 +178,7 @@ bool config_patch(config *c, const json_t *patch, char problem[CONFIG_TEXT_MAX])
 }
 
 int config_decision(const char *word) {
-    return word ? word_index("auto|hide|keep", word) : -1;
+    return word ? words_index("auto|hide|keep", word) : -1;
 }
 
 const char *config_decision_word(veil_decision d) {
