@@ -7,10 +7,7 @@
 
 #define MIB (1024.0 * 1024.0)
 
-typedef struct {
-    char *text;
-    size_t size, used;
-} writer;
+typedef live_text_writer writer;
 
 static void add(writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -88,7 +85,8 @@ json_t *live_text_json(const live_state *s) {
     return all;
 }
 
-static void figure(writer *w, const char *name, const char *type, const char *help, double value) {
+void live_text_figure(writer *w, const char *name, const char *type, const char *help,
+                      double value) {
     add(w, "# HELP veil_%s %s\n# TYPE veil_%s %s\nveil_%s %.10g\n", name, help, name, type, name,
         value);
 }
@@ -114,28 +112,29 @@ static void output_figures(writer *w, const live_state *s) {
 
 size_t live_text_metrics(char *out, size_t size, const live_state *s) {
     writer w = {out, size, 0};
-    figure(&w, "protecting", "gauge", "1 while frames come in and faces are hidden",
-           s->phase == LIVE_PROTECTING);
-    figure(&w, "covered", "gauge", "1 while covers are sent", s->phase == LIVE_COVERED);
-    figure(&w, "fps_in", "gauge", "Frames decoded a second", s->fps_in);
-    figure(&w, "fps_out", "gauge", "Frames sent a second", s->fps_out);
-    figure(&w, "latency_p50_seconds", "gauge", "Decoded to encoded, median",
-           s->latency_p50_ms * 1e-3);
-    figure(&w, "latency_p99_seconds", "gauge", "Decoded to encoded, 99th percentile",
-           s->latency_p99_ms * 1e-3);
-    figure(&w, "faces_hidden", "gauge", "Faces hidden in the newest frame", s->hidden);
-    figure(&w, "faces_kept", "gauge", "Faces visible in the newest frame", s->kept);
-    figure(&w, "frames_in_total", "counter", "Frames decoded", (double)s->frames_in);
-    figure(&w, "frames_out_total", "counter", "Frames sent, covers included",
-           (double)s->frames_out);
-    figure(&w, "frames_covered_total", "counter", "Covers sent", (double)s->frames_covered);
-    figure(&w, "frames_dropped_total", "counter", "Frames dropped late or for overload",
-           (double)s->frames_dropped);
-    figure(&w, "source_reconnects_total", "counter", "Times the source was opened again",
-           (double)s->reconnects);
-    figure(&w, "overload", "gauge", "Level of overload, 0 to 4", s->overload);
-    figure(&w, "cpu_cores", "gauge", "Cores used by this process", s->cpu);
-    figure(&w, "resident_bytes", "gauge", "Memory of this process", (double)s->rss_bytes);
+    live_text_figure(&w, "protecting", "gauge", "1 while frames come in and faces are hidden",
+                     s->phase == LIVE_PROTECTING);
+    live_text_figure(&w, "covered", "gauge", "1 while covers are sent", s->phase == LIVE_COVERED);
+    live_text_figure(&w, "fps_in", "gauge", "Frames decoded a second", s->fps_in);
+    live_text_figure(&w, "fps_out", "gauge", "Frames sent a second", s->fps_out);
+    live_text_figure(&w, "latency_p50_seconds", "gauge", "Decoded to encoded, median",
+                     s->latency_p50_ms * 1e-3);
+    live_text_figure(&w, "latency_p99_seconds", "gauge", "Decoded to encoded, 99th percentile",
+                     s->latency_p99_ms * 1e-3);
+    live_text_figure(&w, "faces_hidden", "gauge", "Faces hidden in the newest frame", s->hidden);
+    live_text_figure(&w, "faces_kept", "gauge", "Faces visible in the newest frame", s->kept);
+    live_text_figure(&w, "frames_in_total", "counter", "Frames decoded", (double)s->frames_in);
+    live_text_figure(&w, "frames_out_total", "counter", "Frames sent, covers included",
+                     (double)s->frames_out);
+    live_text_figure(&w, "frames_covered_total", "counter", "Covers sent",
+                     (double)s->frames_covered);
+    live_text_figure(&w, "frames_dropped_total", "counter", "Frames dropped late or for overload",
+                     (double)s->frames_dropped);
+    live_text_figure(&w, "source_reconnects_total", "counter", "Times the source was opened again",
+                     (double)s->reconnects);
+    live_text_figure(&w, "overload", "gauge", "Level of overload, 0 to 4", s->overload);
+    live_text_figure(&w, "cpu_cores", "gauge", "Cores used by this process", s->cpu);
+    live_text_figure(&w, "resident_bytes", "gauge", "Memory of this process", (double)s->rss_bytes);
     output_figures(&w, s);
     return w.used;
 }

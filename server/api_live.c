@@ -202,6 +202,13 @@ static output_choice *find_output(server *s, const char *id) {
     return NULL;
 }
 
+static void reply_output(http_request *r, const output_choice *found) {
+    if (found)
+        reply_empty(r, MHD_HTTP_NO_CONTENT);
+    else
+        reply_problem(r, MHD_HTTP_NOT_FOUND, "there is no such output");
+}
+
 void api_patch_output(server *s, http_request *r) {
     json_t *body = api_body(r);
     if (!body)
@@ -223,10 +230,7 @@ void api_patch_output(server *s, http_request *r) {
         control_wake(s);
     }
     pthread_mutex_unlock(&s->lock);
-    if (c)
-        reply_empty(r, MHD_HTTP_NO_CONTENT);
-    else
-        reply_problem(r, MHD_HTTP_NOT_FOUND, "there is no such output");
+    reply_output(r, c);
 }
 
 void api_delete_output(server *s, http_request *r) {
@@ -238,10 +242,7 @@ void api_delete_output(server *s, http_request *r) {
         control_wake(s);
     }
     pthread_mutex_unlock(&s->lock);
-    if (c)
-        reply_empty(r, MHD_HTTP_NO_CONTENT);
-    else
-        reply_problem(r, MHD_HTTP_NOT_FOUND, "there is no such output");
+    reply_output(r, c);
 }
 
 /* ---------------------------------------------------------------- watching */

@@ -4,9 +4,10 @@
 #include "http.h"
 #include "live_text.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define METRICS_MAX 16384 /* bytes */
 
 static void set(json_t *object, const char *key, json_t *value) {
     json_object_set_new(object, key, value);
@@ -191,30 +192,8 @@ bool state_load(server *s, const json_t *saved, char problem[CONFIG_TEXT_MAX]) {
 
 /* ---------------------------------------------------------------- metrics */
 
-typedef struct {
-    char *text;
-    size_t used, capacity;
-} writer;
-
-static void add(writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(writer *w, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    int n = w->used < w->capacity
-                ? vsnprintf(w->text + w->used, w->capacity - w->used, format, args)
-                : 0;
-    va_end(args);
-    w->used += n > 0 ? (size_t)n : 0;
-}
-
-static void metric(writer *w, const char *name, const char *type, const char *help, double value) {
-    add(w, "# HELP veil_%s %s\n# TYPE veil_%s %s\nveil_%s %.10g\n", name, help, name, type, name,
-        value);
-}
-
 char *state_metrics(server *s) {
-    writer w = {.text = malloc(16384), .capacity = 16384};
+    live_text_writer w = {.text = malloc(METRICS_MAX), .size = METRICS_MAX};
     live_state *l = calloc(1, sizeof *l);
     jobs_counts counts;
     if (!w.text || !l) {
@@ -228,22 +207,25 @@ char *state_metrics(server *s) {
         live_get_state(s->live, l);
     pthread_rwlock_unlock(&s->live_lock);
     jobs_count(s->jobs, &counts);
-    metric(&w, "live", "gauge", "1 while a live session runs", up);
-    w.used += live_text_metrics(w.text + w.used, w.capacity - w.used, l);
-    metric(&w, "viewers", "gauge", "Readers of the preview", (double)hub_readers(s->pictures));
-    metric(&w, "previews_total", "counter", "Preview pictures made",
-           (double)atomic_load(&s->n_pictures));
-    metric(&w, "http_connections", "gauge", "Open connections", (double)http_connections(s->http));
-    metric(&w, "http_requests_total", "counter", "Requests answered",
-           (double)atomic_load(&s->n_requests));
-    metric(&w, "http_refused_total", "counter", "Requests answered with an error of the client",
-           (double)atomic_load(&s->n_refused));
-    metric(&w, "jobs_waiting", "gauge", "Jobs waiting", (double)counts.waiting);
-    metric(&w, "jobs_running", "gauge", "Jobs at work", (double)counts.running);
-    metric(&w, "jobs_done_total", "counter", "Jobs done", (double)counts.done);
-    metric(&w, "jobs_failed_total", "counter", "Jobs failed", (double)counts.failed);
-    metric(&w, "jobs_bytes", "gauge", "Disk used by uploads and results",
-           (double)counts.disk_bytes);
+    live_text_figure(&w, "live", "gauge", "1 while a live session runs", up);
+    w.used += live_text_metrics(w.text + w.used, w.size - w.used, l);
+    live_text_figure(&w, "viewers", "gauge", "Readers of the preview",
+                     (double)hub_readers(s->pictures));
+    live_text_figure(&w, "previews_total", "counter", "Preview pictures made",
+                     (double)atomic_load(&s->n_pictures));
+    live_text_figure(&w, "http_connections", "gauge", "Open connections",
+                     (double)http_connections(s->http));
+    live_text_figure(&w, "http_requests_total", "counter", "Requests answered",
+                     (double)atomic_load(&s->n_requests));
+    live_text_figure(&w, "http_refused_total", "counter",
+                     "Requests answered with an error of the client",
+                     (double)atomic_load(&s->n_refused));
+    live_text_figure(&w, "jobs_waiting", "gauge", "Jobs waiting", (double)counts.waiting);
+    live_text_figure(&w, "jobs_running", "gauge", "Jobs at work", (double)counts.running);
+    live_text_figure(&w, "jobs_done_total", "counter", "Jobs done", (double)counts.done);
+    live_text_figure(&w, "jobs_failed_total", "counter", "Jobs failed", (double)counts.failed);
+    live_text_figure(&w, "jobs_bytes", "gauge", "Disk used by uploads and results",
+                     (double)counts.disk_bytes);
     free(l);
     return w.text;
 }
