@@ -83,17 +83,6 @@ static void print_status(const runner *r, const live_state *s) {
     fprintf(stderr, "%s\n", line);
 }
 
-static encoder_options encoder_of(const cli_options *o) {
-    return (encoder_options){.codec = o->codec,
-                             .preset = o->preset,
-                             .tune = o->tune,
-                             .crf = o->crf,
-                             .bit_rate = o->bit_rate,
-                             .pixel_format = o->pixel_format,
-                             .extra = o->encoder_options,
-                             .gop = o->gop};
-}
-
 static void set_outputs(runner *r, live_options *lo) {
     const cli_options *o = r->o;
     for (size_t i = 0; i < o->n_outputs; i++)
@@ -102,12 +91,12 @@ static void set_outputs(runner *r, live_options *lo) {
                                                     .options = o->output_options,
                                                     .overwrite = o->overwrite,
                                                     .no_audio = o->no_audio,
-                                                    .encoder = encoder_of(o)};
+                                                    .encoder = session_encoder(o)};
     if (o->record)
         r->outputs[lo->n_outputs++] = (live_output){.url = o->record,
                                                     .overwrite = o->overwrite,
                                                     .no_audio = o->no_audio,
-                                                    .encoder = encoder_of(o)};
+                                                    .encoder = session_encoder(o)};
     lo->outputs = r->outputs;
 }
 

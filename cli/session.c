@@ -70,6 +70,17 @@ uint8_t *session_read_file(const char *path, size_t *size, const char *command) 
     return bytes;
 }
 
+encoder_options session_encoder(const cli_options *o) {
+    return (encoder_options){.codec = o->codec,
+                             .preset = o->preset,
+                             .tune = o->tune,
+                             .crf = o->crf,
+                             .bit_rate = o->bit_rate,
+                             .pixel_format = o->pixel_format,
+                             .extra = o->encoder_options,
+                             .gop = o->gop};
+}
+
 const char *session_model_path(const cli_options *o) {
     const char *from_environment = getenv("VEIL_MODEL");
     if (o->model)

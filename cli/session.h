@@ -2,6 +2,7 @@
 #ifndef CLI_SESSION_H
 #define CLI_SESSION_H
 
+#include "encoder.h"
 #include "options.h"
 #include "picture.h"
 #include "veil.h"
@@ -34,6 +35,8 @@ int session_open(session *s, const cli_options *o, const char *command,
 int session_reopen(session *s, const char *command);
 void session_close(session *s);
 
+/* What the options say about the video encoder. */
+encoder_options session_encoder(const cli_options *o);
 /* Reads a whole file; NULL after one line on stderr. free() it. */
 uint8_t *session_read_file(const char *path, size_t *size, const char *command);
 /* --model, or $VEIL_MODEL, or NULL for the built-in one. */

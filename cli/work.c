@@ -68,18 +68,6 @@ static int masks(void *user, int64_t index, const AVFrame *frame, const veil_tra
     return st->work->masks(st->work->masks_user, index, frame, &st->start, tracks);
 }
 
-static void set_encoder(encoder_options *e, const cli_options *o) {
-    *e = (encoder_options){.codec = o->codec,
-                           .preset = o->preset,
-                           .tune = o->tune,
-                           .crf = o->crf,
-                           .bit_rate = o->bit_rate,
-                           .pixel_format = o->pixel_format,
-                           .extra = o->encoder_options,
-                           .gop = o->gop,
-                           .threads = o->threads};
-}
-
 static void print_summary(const state *st, const pipeline_result *r) {
     double elapsed_s = progress_now_s() - st->started_s;
     int64_t hidden, kept;
@@ -149,7 +137,8 @@ int work_do(work *w, const job *j) {
                                             .note = print_note,
                                             .user = &st},
                                 .stop = &session_stop};
-    set_encoder(&out.encoder, o);
+    out.encoder = session_encoder(o);
+    out.encoder.threads = o->threads;
     pipeline_options p = {.input = {.path = j->input,
                                     .format = o->input_format,
                                     .threads = o->threads,
