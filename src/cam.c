@@ -17,14 +17,18 @@ static const float *gradient_at(const vl_gradient *g, int32_t y, int32_t x) {
     return g->data + ((size_t)y * (size_t)g->width + (size_t)x) * (size_t)g->channels;
 }
 
+static double projected(const float *v, const double *w, int32_t channels) {
+    double sum = 0.0;
+    for (int32_t c = 0; c < channels; c++)
+        sum += w[c] * (double)v[c];
+    return sum;
+}
+
 /* map = max(0, sum of w[c] * a) */
 static void weigh(const veil_tensor *a, const double *w, float *map) {
     for (int32_t y = 0; y < a->height; y++) {
         for (int32_t x = 0; x < a->width; x++) {
-            const float *v = values_at(a, y, x);
-            double sum = 0.0;
-            for (int32_t c = 0; c < a->channels; c++)
-                sum += w[c] * (double)v[c];
+            double sum = projected(values_at(a, y, x), w, a->channels);
             map[y * a->width + x] = (float)fmax(sum, 0.0);
         }
     }
@@ -80,9 +84,7 @@ static void eigen_step(const veil_tensor *a, const double *w, double *next) {
     for (int32_t y = 0; y < a->height; y++) {
         for (int32_t x = 0; x < a->width; x++) {
             const float *v = values_at(a, y, x);
-            double sum = 0.0;
-            for (int32_t c = 0; c < a->channels; c++)
-                sum += w[c] * (double)v[c];
+            double sum = projected(v, w, a->channels);
             for (int32_t c = 0; c < a->channels; c++)
                 next[c] += sum * (double)v[c];
         }

@@ -202,37 +202,33 @@ static bool is_behind(const vl_entry *e, const vl_entries *list, float min_score
 }
 
 /* Padding, growth and the places of neighbouring frames are where a face might be. Where a kept
- * face is seen it is not: there only the hidden face's own box counts. */
-static int look_beside(veil *v, const veil_frame *f, const vl_entries *list, float min_score,
-                       vl_redact_aside *aside) {
-    int err = reserve_rects(&v->aside, &v->cap_aside, list->n);
-    if (err != VEIL_OK)
-        return err;
+ * face is seen it is not: there only the hidden face's own box counts. Room for all is reserved. */
+static vl_redact_aside clear_faces(veil *v, const veil_frame *f, const vl_entries *list,
+                                   float min_score) {
     size_t n = 0;
     for (size_t i = 0; i < list->n; i++)
         if (is_clear(&list->e[i], min_score))
             v->aside[n++] = vl_frame_from_upright(f, vl_track_grown(list->e[i].box, -CLEAR_INSET));
-    *aside = (vl_redact_aside){.clear = v->aside, .n_clear = n, .core = v->aside + n};
-    for (size_t i = 0; n > 0 && i < list->n; i++)
-        if (!list->e[i].keep && !is_behind(&list->e[i], list, min_score))
-            v->aside[n + aside->n_core++] = vl_frame_from_upright(f, list->e[i].box);
-    return VEIL_OK;
+    return (vl_redact_aside){.clear = v->aside, .n_clear = n, .core = v->aside + n};
 }
 
 static int hide_faces(veil *v, const veil_frame *f, const vl_entries *list, const vl_settings *set,
                       veil_result *r) {
-    vl_redact_aside aside;
     int err = reserve_masks(v, list->n);
     if (err == VEIL_OK)
-        err = look_beside(v, f, list, set->s.min_score, &aside);
+        err = reserve_rects(&v->aside, &v->cap_aside, list->n);
     if (err != VEIL_OK)
         return err;
+    vl_redact_aside aside = clear_faces(v, f, list, set->s.min_score);
     size_t n = 0;
     for (size_t i = 0; i < list->n; i++) {
-        r->n_kept += list->e[i].keep;
-        r->n_hidden += !list->e[i].keep;
-        if (!list->e[i].keep && !is_behind(&list->e[i], list, set->s.min_score))
-            v->masks[n++] = vl_steady_mask(v->steady, list->e[i].id, list->e[i].cover);
+        const vl_entry *e = &list->e[i];
+        r->n_kept += e->keep;
+        r->n_hidden += !e->keep;
+        if (e->keep || is_behind(e, list, set->s.min_score))
+            continue;
+        v->masks[n++] = vl_steady_mask(v->steady, e->id, e->cover);
+        v->aside[aside.n_clear + aside.n_core++] = vl_frame_from_upright(f, e->box);
     }
     /* in place: each box is read before written */
     err = vl_hide_boxes(v, f, v->masks, n, &aside, set);

@@ -123,6 +123,27 @@ typedef struct {
     void (*add_f32)(const vl_addition *a, int32_t y0, int32_t y1);
 } vl_dsp;
 
+/* The part of a window that lies inside the picture: rows y0 <= y < y1, columns x0 <= x < x1. */
+typedef struct {
+    int32_t y0, y1, x0, x1;
+} vl_window;
+
+static inline vl_window vl_window_cut(int32_t top, int32_t left, int32_t kh, int32_t kw,
+                                      int32_t height, int32_t width) {
+    vl_window w = {top, top + kh, left, left + kw};
+    w.y1 = w.y1 < height ? w.y1 : height;
+    w.x1 = w.x1 < width ? w.x1 : width;
+    w.y0 = w.y0 > 0 ? w.y0 : 0;
+    w.x0 = w.x0 > 0 ? w.x0 : 0;
+    return w;
+}
+
+/* That of a pooling for output (y, x). */
+static inline vl_window vl_window_at(const vl_pooling *p, int32_t y, int32_t x) {
+    return vl_window_cut(y * p->sh - p->pad_top, x * p->sw - p->pad_left, p->kh, p->kw,
+                         p->in_height, p->in_width);
+}
+
 /* The end of a convolution for one output channel in plain C: v has mult and add applied, x points
  * to the residual's channel or is NULL, out to the output's. */
 void vl_finish_c(const vl_finish *f, float v, const void *x, void *out);

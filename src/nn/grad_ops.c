@@ -88,12 +88,9 @@ static void depthwise(const pass *p) {
 static vl_region pool_window(const vl_op *op, const vl_gradient *in, int32_t y, int32_t x) {
     if (op->kh == 0)
         return (vl_region){0, in->height, 0, in->width};
-    vl_region w = {y * op->sh - op->pad_top, 0, x * op->sw - op->pad_left, 0};
-    w.y1 = w.y0 + op->kh < in->height ? w.y0 + op->kh : in->height;
-    w.x1 = w.x0 + op->kw < in->width ? w.x0 + op->kw : in->width;
-    w.y0 = w.y0 > 0 ? w.y0 : 0;
-    w.x0 = w.x0 > 0 ? w.x0 : 0;
-    return w;
+    vl_window w = vl_window_cut(y * op->sh - op->pad_top, x * op->sw - op->pad_left, op->kh, op->kw,
+                                in->height, in->width);
+    return (vl_region){w.y0, w.y1, w.x0, w.x1};
 }
 
 /* The first of the largest gets all, as in PyTorch. */

@@ -134,25 +134,11 @@ static void depthwise_f32_c(const vl_depthwise *d, int32_t y0, int32_t y1) {
     }
 }
 
-/* The part of a window that lies inside the picture. */
-typedef struct {
-    int32_t y0, y1, x0, x1;
-} window;
-
-static window window_at(const vl_pooling *p, int32_t y, int32_t x) {
-    window w = {y * p->sh - p->pad_top, 0, x * p->sw - p->pad_left, 0};
-    w.y1 = w.y0 + p->kh < p->in_height ? w.y0 + p->kh : p->in_height;
-    w.x1 = w.x0 + p->kw < p->in_width ? w.x0 + p->kw : p->in_width;
-    w.y0 = w.y0 > 0 ? w.y0 : 0;
-    w.x0 = w.x0 > 0 ? w.x0 : 0;
-    return w;
-}
-
 static void maxpool_u8_c(const vl_pooling *p, int32_t y0, int32_t y1) {
     for (int32_t y = y0; y < y1; y++) {
         for (int32_t x = 0; x < p->width; x++) {
             uint8_t *out = p->out + y * p->out_row + x * p->out_pixel;
-            window w = window_at(p, y, x);
+            vl_window w = vl_window_at(p, y, x);
             memset(out, 0, (size_t)p->channels);
             for (int32_t iy = w.y0; iy < w.y1; iy++) {
                 for (int32_t ix = w.x0; ix < w.x1; ix++) {
@@ -169,7 +155,7 @@ static void maxpool_f32_c(const vl_pooling *p, int32_t y0, int32_t y1) {
     for (int32_t y = y0; y < y1; y++) {
         for (int32_t x = 0; x < p->width; x++) {
             float *out = (float *)(void *)(p->out + y * p->out_row + x * p->out_pixel);
-            window w = window_at(p, y, x);
+            vl_window w = vl_window_at(p, y, x);
             for (int32_t c = 0; c < p->channels; c++)
                 out[c] = -INFINITY;
             for (int32_t iy = w.y0; iy < w.y1; iy++) {

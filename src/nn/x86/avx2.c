@@ -133,21 +133,7 @@ static void depthwise_f32_avx2(const vl_depthwise *d, int32_t y0, int32_t y1) {
 
 /* ---------------------------------------------------------------- pooling */
 
-/* The part of a window that lies inside the picture. */
-typedef struct {
-    int32_t y0, y1, x0, x1;
-} window;
-
-static window window_at(const vl_pooling *p, int32_t y, int32_t x) {
-    window w = {y * p->sh - p->pad_top, 0, x * p->sw - p->pad_left, 0};
-    w.y1 = w.y0 + p->kh < p->in_height ? w.y0 + p->kh : p->in_height;
-    w.x1 = w.x0 + p->kw < p->in_width ? w.x0 + p->kw : p->in_width;
-    w.y0 = w.y0 > 0 ? w.y0 : 0;
-    w.x0 = w.x0 > 0 ? w.x0 : 0;
-    return w;
-}
-
-VL_INLINE __m256i largest_of(const vl_pooling *p, window w, int32_t c) {
+VL_INLINE __m256i largest_of(const vl_pooling *p, vl_window w, int32_t c) {
     __m256i v = _mm256_setzero_si256();
     for (int32_t iy = w.y0; iy < w.y1; iy++) {
         const uint8_t *in = p->in + iy * p->in_row + w.x0 * p->in_pixel + c;
@@ -157,7 +143,7 @@ VL_INLINE __m256i largest_of(const vl_pooling *p, window w, int32_t c) {
     return v;
 }
 
-VL_INLINE __m128i largest_of_16(const vl_pooling *p, window w, int32_t c) {
+VL_INLINE __m128i largest_of_16(const vl_pooling *p, vl_window w, int32_t c) {
     __m128i v = _mm_setzero_si128();
     for (int32_t iy = w.y0; iy < w.y1; iy++) {
         const uint8_t *in = p->in + iy * p->in_row + w.x0 * p->in_pixel + c;
@@ -192,7 +178,7 @@ static void maxpool_u8_avx2(const vl_pooling *p, int32_t y0, int32_t y1) {
         int32_t done = halves_16(p, y) ? halve_row_16(p, y, p->out + y * p->out_row) : 0;
         for (int32_t x = done; x < p->width; x++) {
             uint8_t *out = p->out + y * p->out_row + x * p->out_pixel;
-            window w = window_at(p, y, x);
+            vl_window w = vl_window_at(p, y, x);
             int32_t c = 0;
             for (; c + 32 <= p->channels; c += 32)
                 _mm256_storeu_si256((__m256i *)(void *)(out + c), largest_of(p, w, c));
@@ -213,7 +199,7 @@ static void maxpool_f32_avx2(const vl_pooling *p, int32_t y0, int32_t y1) {
     for (int32_t y = y0; y < y1; y++) {
         for (int32_t x = 0; x < p->width; x++) {
             uint8_t *out = p->out + y * p->out_row + x * p->out_pixel;
-            window w = window_at(p, y, x);
+            vl_window w = vl_window_at(p, y, x);
             for (int32_t c = 0; c < p->channels; c += 8) {
                 __m256i m = vl_first_256(p->channels - c);
                 __m256 v = _mm256_set1_ps(-INFINITY);
