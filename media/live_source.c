@@ -244,6 +244,7 @@ static int open_source(reader *r, media_error *err) {
         r->src->paced &&
         (r->src->is_file || strcmp(media_input_context(r->in)->iformat->name, "hls") == 0);
     r->mapped = r->got_frame = false;
+    r->width = r->height = 0;
     describe(r);
     return 0;
 }
@@ -485,7 +486,6 @@ static bool connect_once(reader *r) {
     int ret = opened ? read_all(r, &err) : -1;
     bool finite = is_finite(r), gave = r->got_frame && opened;
     r->n_lost = 0;
-    r->width = r->height = 0;
     close_source(r);
     if (opened)
         put_flush(s);

@@ -136,7 +136,7 @@ static void watch_load(worker *w, const AVFrame *frame) {
         w->high_ns = 0;
         if (w->low_ns == 0)
             w->low_ns = now;
-        if (level > 0 && w->low_ns != 0 && now - w->low_ns > LOWER_NS) {
+        if (level > 0 && now - w->low_ns > LOWER_NS) {
             set_level(w, level - 1);
             w->low_ns = now;
         }
