@@ -3,6 +3,7 @@
  * levels. Integer results must be the same bytes at every level. */
 #include "convcase.h"
 #include "cpu.h"
+#include "levels.h"
 #include "nn/format.h"
 
 #include <math.h>
@@ -13,17 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-/* One level at a time, on the levels below it. */
-static const uint32_t levels[] = {0,
-                                  VEIL_CPU_AVX2,
-                                  VEIL_CPU_AVX2 | VEIL_CPU_AVXVNNI,
-                                  VEIL_CPU_AVX2 | VEIL_CPU_AVX512,
-                                  VEIL_CPU_AVX2 | VEIL_CPU_AVX512 | VEIL_CPU_AVX512VNNI,
-                                  VEIL_CPU_AVX2 | VEIL_CPU_AVX512 | VEIL_CPU_AVX512VNNI |
-                                      VEIL_CPU_AMX,
-                                  VEIL_CPU_NEON,
-                                  VEIL_CPU_NEON | VEIL_CPU_DOTPROD};
 
 static double largest_value(const conv_case *c) {
     return c->shape.integer

@@ -1,6 +1,7 @@
 /* Pooling and addition at every level against the C twin: the same bytes and floats for odd sizes,
  * windows that cross the edges, extreme values; nothing written beside the outputs. */
 #include "cpu.h"
+#include "levels.h"
 #include "mem.h"
 #include "nn/dsp.h"
 #include "random.h"
@@ -16,15 +17,6 @@
 
 #define CANARY 0x5a
 #define SPACE  (1 << 17) /* bytes of each tensor */
-
-static const uint32_t levels[] = {VEIL_CPU_AVX2,
-                                  VEIL_CPU_AVX2 | VEIL_CPU_AVXVNNI,
-                                  VEIL_CPU_AVX2 | VEIL_CPU_AVX512,
-                                  VEIL_CPU_AVX2 | VEIL_CPU_AVX512 | VEIL_CPU_AVX512VNNI,
-                                  VEIL_CPU_AVX2 | VEIL_CPU_AVX512 | VEIL_CPU_AVX512VNNI |
-                                      VEIL_CPU_AMX,
-                                  VEIL_CPU_NEON,
-                                  VEIL_CPU_NEON | VEIL_CPU_DOTPROD};
 
 /* Memory of one case: two inputs, the C twin's output and the level's. */
 typedef struct {
