@@ -96,7 +96,19 @@ class Pyramid(nn.Module):
                 for head in heads]
 
 
-class Scrfd500M(nn.Module):
+class Staged(nn.Module):
+    """stem, stages, and a tail over the maps of all stages but the first."""
+
+    def forward(self, x):
+        x = self.stem(x)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return self.tail(maps[1:])
+
+
+class Scrfd500M(Staged):
     def __init__(self, blocks=(2, 3, 2, 6), planes=(16, 16, 40, 72, 152, 288)):
         super().__init__()
 
@@ -109,14 +121,6 @@ class Scrfd500M(nn.Module):
                           *(unit(planes[i + 2], planes[i + 2]) for _ in range(n - 1)))
             for i, n in enumerate(blocks))
         self.tail = Pyramid(planes[3:], 16, separable=True)
-
-    def forward(self, x):
-        x = self.stem(x)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        return self.tail(maps[1:])
 
 
 class Basic(nn.Module):
@@ -132,7 +136,7 @@ class Basic(nn.Module):
         return F.relu(self.b(self.a(x)) + self.side(x))
 
 
-class Scrfd2500M(nn.Module):
+class Scrfd2500M(Staged):
     def __init__(self, blocks=(3, 5, 3, 2), planes=(24, 48, 48, 80), base=24):
         super().__init__()
         self.stem = nn.Sequential(conv(3, base // 2, 3, 2), conv(base // 2, base // 2),
@@ -142,14 +146,6 @@ class Scrfd2500M(nn.Module):
             nn.Sequential(Basic(a, b, 1 if i == 0 else 2), *(Basic(b, b, 1) for _ in range(n - 1)))
             for i, (a, b, n) in enumerate(zip(cins, planes, blocks)))
         self.tail = Pyramid(planes[1:], 24, separable=False)
-
-    def forward(self, x):
-        x = self.stem(x)
-        maps = []
-        for stage in self.stages:
-            x = stage(x)
-            maps.append(x)
-        return self.tail(maps[1:])
 
 
 NETS = {"YuNet_s": YuNet, "SCRFD-500M": Scrfd500M, "SCRFD-2.5G": Scrfd2500M,
