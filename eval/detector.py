@@ -26,6 +26,14 @@ def nms(boxes, scores, threshold=0.45):
     return order[keep]
 
 
+def overlap(d, box):
+    """IoU of boxes (n,4+) with one box, all x1 y1 x2 y2."""
+    iw = np.minimum(d[:, 2], box[2]) - np.maximum(d[:, 0], box[0])
+    ih = np.minimum(d[:, 3], box[3]) - np.maximum(d[:, 1], box[1])
+    inter = np.maximum(iw, 0) * np.maximum(ih, 0)
+    return inter / ((d[:, 2] - d[:, 0]) * (d[:, 3] - d[:, 1]) + (box[2] - box[0]) * (box[3] - box[1]) - inter)
+
+
 def resize_long(img, long_side):
     """The picture at `long_side`, padded right and below to multiples of 32; and the scale."""
     s = long_side / max(img.shape[:2])

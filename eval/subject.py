@@ -53,7 +53,7 @@ def test_pictures(data=DATA, smallest=0.05):
 
 def face_scores(model, rows, long_side=640, threshold=0.05, bf16=False):
     """P(interview), found, is interview, height share, tallest of its picture; one each face."""
-    from .detector import detect, resize_long
+    from .detector import detect, overlap, resize_long
     score, found, label, height, tallest = [], [], [], [], []
     for path, boxes, lab, short in rows:
         img = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
@@ -61,12 +61,7 @@ def face_scores(model, rows, long_side=640, threshold=0.05, bf16=False):
         d = detect(model, padded, threshold, bf16=bf16)
         b = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), 1) * s
         for k in range(len(b)):
-            o = np.zeros(0)
-            if len(d):
-                iw = np.minimum(d[:, 2], b[k, 2]) - np.maximum(d[:, 0], b[k, 0])
-                ih = np.minimum(d[:, 3], b[k, 3]) - np.maximum(d[:, 1], b[k, 1])
-                inter = np.maximum(iw, 0) * np.maximum(ih, 0)
-                o = inter / ((d[:, 2] - d[:, 0]) * (d[:, 3] - d[:, 1]) + np.prod(b[k, 2:] - b[k, :2]) - inter)
+            o = overlap(d, b[k])
             i = o.argmax() if len(o) else -1
             ok = i >= 0 and o[i] >= 0.4
             score.append(d[i, 5] if ok else 0.0)

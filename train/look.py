@@ -1,0 +1,31 @@
+"""For tools that look through the training pictures with a trained network (guess.py, hard.py)."""
+import argparse
+
+import numpy as np
+import torch
+
+from .dataset import Faces
+from .loop import load_model
+from .paths import DATA
+
+
+def begin(description, out, long_side):
+    """The command line, the network and the data."""
+    ap = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("checkpoint")
+    ap.add_argument("--data", help="data folder with train.jsonl (default: VEIL_DATA)")
+    ap.add_argument("--long", type=int, default=long_side, help="long side of the pictures")
+    ap.add_argument("--threads", type=int, default=1)
+    ap.add_argument("--out", default=str(out))
+    a = ap.parse_args()
+    torch.set_num_threads(a.threads)
+    return a, load_model(a.checkpoint)[0].to(memory_format=torch.channels_last), Faces(a.data or DATA)
+
+
+def faces_by_picture(data):
+    """(picture, its faces that are not ignored) for every picture, with a line of progress now and then."""
+    for i in range(len(data)):
+        f = np.arange(data.first[i], data.first[i + 1])
+        yield i, f[data.kind[f] == 0]
+        if i % 500 == 0:
+            print(f"{i} of {len(data)}", flush=True)
