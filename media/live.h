@@ -229,6 +229,7 @@ typedef struct {
     int width, height;       /**< of the picture */
     const uint8_t *plane[3]; /**< I420; valid until the next call with this preview */
     int stride[3];
+    veil_matrix matrix;  /**< of the planes */
     const uint8_t *jpeg; /**< instead, when asked for */
     size_t jpeg_size;
     int frame_width, frame_height; /**< px that the boxes of tracks are in */

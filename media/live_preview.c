@@ -77,6 +77,13 @@ static int prepare(live_preview *p, const AVFrame *frame, media_error *err) {
     return av_frame_get_buffer(p->scaled, 0) < 0 ? media_fail(err, "out of memory") : 0;
 }
 
+/* AVCOL_SPC_ and SWS_CS_ count alike. */
+static int space_of(const AVFrame *frame) {
+    if (frame->colorspace != AVCOL_SPC_UNSPECIFIED)
+        return (int)frame->colorspace;
+    return frame->height >= 720 ? SWS_CS_ITU709 : SWS_CS_ITU601;
+}
+
 static int scale(live_preview *p, const AVFrame *frame, media_error *err) {
     AVFrame *to = p->scaled;
     if (prepare(p, frame, err) != 0)
@@ -90,10 +97,7 @@ static int scale(live_preview *p, const AVFrame *frame, media_error *err) {
                                   AV_PIX_FMT_YUV420P, SWS_BILINEAR, NULL, NULL, NULL);
     if (!p->sws)
         return media_fail(err, "cannot scale the preview");
-    const int *table =
-        sws_getCoefficients(frame->colorspace == AVCOL_SPC_UNSPECIFIED
-                                ? (frame->height >= 720 ? SWS_CS_ITU709 : SWS_CS_ITU601)
-                                : (int)frame->colorspace);
+    const int *table = sws_getCoefficients(space_of(frame));
     int from_full = frame->color_range == AVCOL_RANGE_JPEG, to_full = p->quality > 0;
     sws_setColorspaceDetails(p->sws, table, from_full,
                              to_full ? sws_getCoefficients(SWS_CS_ITU601) : table, to_full, 0,
@@ -183,6 +187,7 @@ int live_preview_next(live_preview *p, int64_t timeout_ns, live_picture *out, me
         out->plane[i] = p->scaled->data[i];
         out->stride[i] = p->scaled->linesize[i];
     }
+    out->matrix = space_of(frame) == SWS_CS_ITU709 ? VEIL_MATRIX_BT709 : VEIL_MATRIX_BT601;
     out->jpeg = p->quality > 0 ? p->packet->data : NULL;
     out->jpeg_size = p->quality > 0 ? (size_t)p->packet->size : 0;
     out->frame_width = frame->width;
