@@ -362,7 +362,7 @@ static int fill(vl_model *m, const layout *l) {
     return VEIL_OK;
 }
 
-int vl_model_parse(vl_model **out, const void *bytes, size_t size) {
+int vl_model_read(vl_model **out, const void *bytes, size_t size) {
     *out = NULL;
     layout l;
     if (bytes == NULL || size < VL_FMT_HEADER_SIZE || size > VL_FMT_MAX_FILE)
@@ -374,17 +374,18 @@ int vl_model_parse(vl_model **out, const void *bytes, size_t size) {
     m->bytes = vl_mem_alloc(size, 1);
     if (m->bytes != NULL) {
         memcpy(m->bytes, bytes, size);
+        m->size = size;
         err = read_header(m->bytes, size, &l) ? fill(m, &l) : VEIL_E_MODEL;
     }
     if (err != VEIL_OK) {
-        vl_model_destroy(m);
+        vl_model_free(m);
         return err;
     }
     *out = m;
     return VEIL_OK;
 }
 
-void vl_model_destroy(vl_model *m) {
+void vl_model_free(vl_model *m) {
     if (m == NULL)
         return;
     vl_mem_free(m->outs);

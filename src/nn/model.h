@@ -44,12 +44,19 @@ typedef struct {
 
 struct vl_model {
     unsigned char *bytes; /* a copy of the whole file; names and blobs point into it */
+    size_t size;          /* of bytes */
     vl_meta *meta;
     vl_blob *blobs;
     vl_value *values;
     vl_op *ops;
     vl_out *outs;
     int32_t n_meta, n_blobs, n_values, n_ops, n_outs;
+    int32_t users; /* share.c's, and next */
+    vl_model *next;
 };
+
+/* vl_model_parse and vl_model_destroy for one user alone. */
+int vl_model_read(vl_model **out, const void *bytes, size_t size);
+void vl_model_free(vl_model *m);
 
 #endif

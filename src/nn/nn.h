@@ -1,5 +1,6 @@
 /* The engine: a model parsed from memory, a plan for one input size, a run without allocation.
- * It knows no faces; detect.c decodes its outputs. Implemented in model.c, plan.c, run.c. */
+ * It knows no faces; detect.c decodes its outputs. Implemented in model.c, share.c, plan.c, run.c.
+ */
 #ifndef VL_NN_H
 #define VL_NN_H
 
@@ -13,7 +14,8 @@ typedef struct vl_model vl_model; /* parsed file: graph and weights; immutable, 
 typedef struct vl_net vl_net;     /* a model planned for one size, with its arena */
 
 /* Parses and checks every offset, index, size and number; VEIL_E_MODEL when anything is off. Copies
- * what it needs. */
+ * what it needs, or gives the model that was parsed from the same bytes before and is still in use:
+ * each is destroyed as often as it was given. */
 int vl_model_parse(vl_model **out, const void *bytes, size_t size);
 void vl_model_destroy(vl_model *m);
 const char *vl_model_meta(const vl_model *m, const char *key); /* NULL: absent */

@@ -5,7 +5,7 @@
 
 #include "dsp.h"
 #include "ops.h"
-#include "pack.h"
+#include "share.h"
 
 #include <stdbool.h>
 
@@ -74,8 +74,8 @@ struct vl_net {
     int32_t keep_all;
     vl_dsp dsp;
     int64_t (*clock_ns)(void);
-    vl_packed *packed; /* per operator; empty for all but convolutions */
-    size_t packed_bytes;
+    vl_weights *weights;     /* shared */
+    const vl_packed *packed; /* of weights */
 
     int32_t width, height; /* 0: no plan */
     vl_place *place;
@@ -99,7 +99,7 @@ int vl_plan_bind(vl_net *net);
 /* The factors of out = a + b in bytes, with the ADD's own clamp; no addresses. */
 vl_addition vl_plan_addition(const vl_op *op, const vl_view *a, const vl_view *b,
                              const vl_view *out);
-/* Forgets the plan, keeps the packed weights. */
+/* Forgets the plan, keeps the weights. */
 void vl_plan_clear(vl_net *net);
 
 /* The tensor with its own buffer that i lies in; *channel is where i begins in it. */

@@ -20,17 +20,12 @@ int vl_net_create(vl_net **out, const vl_model *m, vl_pool *pool, uint32_t cpu_o
     net->pool = pool;
     net->keep_all = keep_all;
     vl_dsp_init(&net->dsp, vl_cpu_levels(cpu_off));
-    net->packed = vl_mem_alloc((size_t)m->n_ops, sizeof *net->packed);
-    int err = net->packed == NULL ? VEIL_E_NOMEM : VEIL_OK;
-    for (int32_t i = 0; i < m->n_ops && err == VEIL_OK; i++) {
-        if (m->ops[i].type == VL_FMT_OP_CONV)
-            err = vl_pack_conv(&net->packed[i], m, &m->ops[i], &net->dsp);
-        net->packed_bytes += net->packed[i].bytes;
-    }
+    int err = vl_share_weights(&net->weights, m, &net->dsp);
     if (err != VEIL_OK) {
         vl_net_destroy(net);
         return err;
     }
+    net->packed = net->weights->packed;
     *out = net;
     return VEIL_OK;
 }
@@ -39,9 +34,7 @@ void vl_net_destroy(vl_net *net) {
     if (net == NULL)
         return;
     vl_plan_clear(net);
-    for (int32_t i = 0; net->packed != NULL && i < net->model->n_ops; i++)
-        vl_pack_free(&net->packed[i]);
-    vl_mem_free(net->packed);
+    vl_share_release(net->weights);
     vl_mem_free(net);
 }
 
@@ -233,6 +226,6 @@ int vl_net_tensor(const vl_net *net, size_t i, veil_tensor *out) {
 
 int vl_net_memory(const vl_net *net, size_t *arena, size_t *weights) {
     *arena = net->arena_bytes;
-    *weights = net->packed_bytes;
+    *weights = net->weights->bytes;
     return net->width == 0 ? VEIL_E_STATE : VEIL_OK;
 }
