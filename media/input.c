@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct media_input {
     char *path; /* as people know it */
@@ -36,6 +37,7 @@ struct media_input {
     bool has_matrix;
     int64_t last_pts, last_step; /* of the last frame, in the stream's time base */
     int64_t n_packets, n_frames, n_lost, n_mended;
+    int64_t arrived_ns, decode_ns; /* of the newest packet and frame */
 };
 
 static int is_stopped(void *opaque) {
@@ -382,6 +384,12 @@ static int fetch(media_input *in, AVFrame *frame, media_error *err) {
     return ret < 0 ? media_fail_av(err, ret, "cannot read a frame back from the device") : 0;
 }
 
+static int64_t clock_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
 static int receive(media_input *in, AVFrame *frame, media_error *err) {
     int ret = avcodec_receive_frame(in->decoder, frame);
     if (ret == AVERROR(EAGAIN))
@@ -402,6 +410,7 @@ static int receive(media_input *in, AVFrame *frame, media_error *err) {
     if (settle_time(in, frame, err) != 0)
         return -1;
     in->n_frames++;
+    in->decode_ns = clock_ns() - in->arrived_ns;
     return MEDIA_ITEM_FRAME;
 }
 
@@ -468,6 +477,7 @@ int media_input_read(media_input *in, AVFrame *frame, AVPacket *packet, media_er
         }
         if (in->packet->stream_index == in->video->index) {
             in->n_packets++;
+            in->arrived_ns = clock_ns();
             in->last_corrupt = (in->packet->flags & AV_PKT_FLAG_CORRUPT) != 0;
             if (in->is_picture)
                 note_picture(in);
@@ -521,6 +531,10 @@ const int32_t *media_input_matrix(const media_input *in) {
 bool media_input_truncated(const media_input *in, const char **why) {
     *why = in->cut;
     return in->cut != NULL;
+}
+
+int64_t media_input_decode_ns(const media_input *in) {
+    return in->decode_ns;
 }
 
 int64_t media_input_lost(const media_input *in) {

@@ -56,6 +56,9 @@ int64_t media_input_expected_frames(const media_input *in);
 /* Display matrix (9 values) of the stream, or of a picture once its frame was read; NULL = none. */
 const int32_t *media_input_matrix(const media_input *in);
 
+/* From the arrival of its packet to the last frame. */
+int64_t media_input_decode_ns(const media_input *in);
+
 /* After MEDIA_ITEM_END: true when the file ended before its own description says it does; why is
  * then a static text. */
 bool media_input_truncated(const media_input *in, const char **why);

@@ -483,25 +483,6 @@ veil *live_veil(live *s) {
     return s->veil;
 }
 
-static int by_value(const void *a, const void *b) {
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* Under the lock. */
-static void measure_latency(const live *s, live_state *out) {
-    float sorted[sizeof s->latency_ms / sizeof s->latency_ms[0]];
-    int64_t n = s->n_latency;
-    size_t cap = sizeof sorted / sizeof sorted[0];
-    size_t count = n < (int64_t)cap ? (size_t)n : cap;
-    if (count == 0)
-        return;
-    memcpy(sorted, s->latency_ms, count * sizeof sorted[0]);
-    qsort(sorted, count, sizeof sorted[0], by_value);
-    out->latency_p50_ms = (double)sorted[count / 2];
-    out->latency_p99_ms = (double)sorted[count * 99 / 100];
-}
-
 /* Under the lock. Four marks half a second apart at least. */
 static void measure_rates(live *s, live_state *out, int64_t now) {
     if (now - s->mark_ns[0] > SECOND_NS / 2) {
@@ -556,7 +537,7 @@ void live_get_state(live *s, live_state *out) {
     out->overload = atomic_load(&s->overload);
     out->lookahead_ms = (double)s->o.veil.lookahead_ns / (double)MS_NS;
     out->rss_bytes = rss;
-    measure_latency(s, out);
+    live_latency_measure(s, out);
     measure_rates(s, out, now);
     measure_cpu(s, out, now);
     out->n_outputs = 0;

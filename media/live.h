@@ -176,6 +176,22 @@ veil *live_veil(live *s);
 
 /* State --------------------------------------------------------------------------- */
 
+/** What a frame goes through, in order. */
+typedef enum {
+    LIVE_STAGE_DECODE = 0, /**< from its packet to the frame */
+    LIVE_STAGE_PREPARE,    /**< copied or scaled for the analysis */
+    LIVE_STAGE_WAIT,       /**< for the analysis */
+    LIVE_STAGE_ANALYSE,
+    LIVE_STAGE_HOLD,   /**< look-ahead: until enough frames after it were analysed; drawing */
+    LIVE_STAGE_SEND,   /**< to the encoders */
+    LIVE_STAGE_QUEUED, /**< waiting for its encoder */
+    LIVE_STAGE_ENCODE,
+    LIVE_STAGES
+} live_stage;
+
+/** One word. */
+const char *live_stage_text(live_stage at);
+
 typedef struct {
     int id;
     bool up, failed;         /**< failed: given up for good */
@@ -189,8 +205,12 @@ typedef struct {
     live_phase phase;
     live_cover_reason cover;
     double uptime_s;
-    double fps_in, fps_out;                /**< over the last 2 s */
-    double latency_p50_ms, latency_p99_ms; /**< decoded to encoded, over the last 512 frames */
+    double fps_in, fps_out; /**< over the last 2 s */
+    /** From the packet of a frame to its last packet out of the encoder, without the wait that
+     * gives a file its own speed; over the last 512 frames, and since the start. */
+    double latency_p50_ms, latency_p99_ms;
+    double latency_all_p50_ms, latency_all_p99_ms;
+    double stage_p50_ms[LIVE_STAGES], stage_p99_ms[LIVE_STAGES]; /**< since the start */
     double lookahead_ms;
     int hidden, kept;                 /**< faces in the newest frame */
     int64_t faces_hidden, faces_kept; /**< boxes drawn and left since the start */

@@ -148,6 +148,7 @@ static void send(beat *b, const media_shown *shown) {
     if (b->first_ticks < 0)
         b->first_ticks = shown->frame->pts;
     atomic_store(&s->last_ticks, shown->frame->pts);
+    live_stamp(shown->frame->opaque_ref, LIVE_STAGE_SEND, live_now(s));
     keep_newest(s, shown);
     pthread_mutex_lock(&s->feed);
     for (size_t i = 0; i < LIVE_OUTPUTS_MAX; i++) {

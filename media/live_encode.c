@@ -14,7 +14,8 @@
 
 typedef struct {
     media_shown *shown; /* or */
-    AVFrame *sound;
+    AVFrame *sound;     /* or */
+    AVFrame *like;      /* without pixels: what the frames to come are like */
 } item;
 
 struct live_enc {
@@ -44,6 +45,7 @@ static void free_item(void *opaque) {
     item *i = opaque;
     media_shown_free(i->shown);
     av_frame_free(&i->sound);
+    av_frame_free(&i->like);
     free(i);
 }
 
@@ -194,18 +196,6 @@ static void hand_out(live_enc *e, int index) {
     av_packet_unref(e->packet);
 }
 
-static void note_latency(live_enc *e, const AVFrame *frame) {
-    live *s = e->s;
-    if (frame->reordered_opaque <= 0)
-        return; /* a card */
-    float ms = (float)(live_now(s) - frame->reordered_opaque) / (float)MS_NS;
-    size_t n = sizeof s->latency_ms / sizeof s->latency_ms[0];
-    pthread_mutex_lock(&s->lock);
-    s->latency_ms[(size_t)s->n_latency % n] = ms;
-    s->n_latency++;
-    pthread_mutex_unlock(&s->lock);
-}
-
 static int drain_video(live_enc *e, media_error *err) {
     int ret;
     while ((ret = encoder_receive(e->video, e->packet, err)) == 1)
@@ -213,17 +203,24 @@ static int drain_video(live_enc *e, media_error *err) {
     return ret;
 }
 
+static int open_both(live_enc *e, const AVFrame *like, media_error *err) {
+    if (e->video)
+        return 0;
+    if (open_video(e, like, err) != 0 || open_audio(e, err) != 0)
+        return -1;
+    set_state(e, ENC_OPEN, NULL);
+    return 0;
+}
+
 static int encode_video(live_enc *e, const media_shown *shown, media_error *err) {
-    if (!e->video) {
-        if (open_video(e, shown->frame, err) != 0 || open_audio(e, err) != 0)
-            return -1;
-        set_state(e, ENC_OPEN, NULL);
-    }
+    int64_t taken = live_now(e->s);
+    if (open_both(e, shown->frame, err) != 0)
+        return -1;
     if (atomic_exchange(&e->wants_key, false))
         encoder_request_key(e->video);
     if (encoder_send(e->video, shown, err) != 0 || drain_video(e, err) != 0)
         return -1;
-    note_latency(e, shown->frame);
+    live_stamp_end(e->s, shown->frame, taken, live_now(e->s));
     return 0;
 }
 
@@ -294,7 +291,9 @@ static void *enc_main(void *opaque) {
     while (queue_get(e->items, &next)) {
         item *i = next;
         if (!failed) {
-            int ret = i->shown ? encode_video(e, i->shown, &err) : encode_audio(e, i->sound, &err);
+            int ret = i->shown  ? encode_video(e, i->shown, &err)
+                      : i->like ? open_both(e, i->like, &err)
+                                : encode_audio(e, i->sound, &err);
             failed = ret != 0;
             if (failed) {
                 live_note_problem(e->s, err.text);
@@ -318,6 +317,18 @@ static void *enc_main(void *opaque) {
 static void put_item(live_enc *e, item *i) {
     if (!queue_put(e->items, i))
         free_item(i);
+}
+
+void live_enc_prepare(live_enc *e, const AVFrame *raw) {
+    item *i = calloc(1, sizeof *i);
+    if (i && (i->like = av_frame_alloc()) != NULL && av_frame_copy_props(i->like, raw) >= 0) {
+        i->like->format = raw->format;
+        i->like->width = raw->width;
+        i->like->height = raw->height;
+        put_item(e, i);
+    } else if (i) {
+        free_item(i);
+    }
 }
 
 void live_enc_video(live_enc *e, const media_shown *shown) {

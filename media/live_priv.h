@@ -16,15 +16,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define TICKS      90000
-#define SOUND_HZ   48000
-#define SECOND_NS  1000000000LL
-#define MS_NS      1000000LL
-#define RAW_FRAMES 6
+#define TICKS        90000
+#define SOUND_HZ     48000
+#define SECOND_NS    1000000000LL
+#define MS_NS        1000000LL
+#define RAW_FRAMES   6
+#define LATENCY_BINS 2048 /* of half a millisecond */
 
 typedef struct sound sound;
 typedef struct live_enc live_enc;
 typedef struct live_sink live_sink;
+
+typedef struct {
+    uint32_t n[LATENCY_BINS];
+    int64_t count;
+} live_bins;
 
 /* A source with texts of its own. */
 typedef struct {
@@ -96,9 +102,10 @@ struct live {
     live_sink *sinks[LIVE_OUTPUTS_MAX]; /* changed under config and lock */
     int last_id;
 
-    live_state st;         /* counters, under lock */
-    float latency_ms[512]; /* ring, under lock */
+    live_state st;         /* counters, under lock; with it: */
+    float latency_ms[512]; /* ring */
     int64_t n_latency;
+    live_bins bins[LIVE_STAGES + 1];             /* the last is the whole way */
     int64_t mark_ns[4], mark_in[4], mark_out[4]; /* for rates over the last two seconds */
     int64_t cpu_mark_us, cpu_mark_ns;
 };
@@ -117,6 +124,13 @@ void live_doze(const live *s, int64_t time_ns, unsigned generation);
 char *live_text_copy(const char *text, bool *failed);
 /* Size, rate and sound of the outputs, when they are not known yet. */
 void live_fix_format(live *s, int width, int height, AVRational rate, bool audio);
+
+/* live_latency.c. A frame's times travel as its opaque_ref; written by one thread at a time. */
+void live_stamp_begin(AVFrame *frame, int64_t decode_ns, int64_t now);
+void live_stamp(const AVBufferRef *times, live_stage left, int64_t now); /* it leaves that stage */
+/* taken: out of the encoder's queue. */
+void live_stamp_end(live *s, const AVFrame *frame, int64_t taken, int64_t encoded);
+void live_latency_measure(const live *s, live_state *out); /* under lock */
 
 /* live_source.c */
 live_src *live_src_create(const live_source *source, media_error *err);
@@ -146,6 +160,8 @@ void sound_in_packet(sound_in *in, const AVPacket *packet, int64_t offset_ns, so
 
 /* live_encode.c: one encoder for all outputs with the same settings. */
 live_enc *live_enc_find(live *s, const live_output *o, media_error *err); /* under config */
+/* Opens it for frames like this one, of which no pixel is taken, while that is being analysed. */
+void live_enc_prepare(live_enc *e, const AVFrame *raw);
 void live_enc_video(live_enc *e, const media_shown *shown);
 void live_enc_audio(live_enc *e, const AVFrame *frame);
 void live_enc_attach(live_enc *e, live_sink *k);

@@ -38,7 +38,7 @@ typedef struct {
     int64_t best_late_ns, window_ns, window_min; /* how far frames are behind the clock */
     int64_t n_frames, n_lost;
     int attempts;
-    bool down_told, timed_out;
+    bool down_told, timed_out, prepared;
 } reader;
 
 static bool is_device(const char *url) {
@@ -352,6 +352,16 @@ static bool thinned(reader *r) {
     return atomic_load(&r->s->overload) >= 3 && (r->n_frames & 1) != 0;
 }
 
+/* Opening one takes longer than a frame, so it begins while the first is held. */
+static void prepare_encoders(live *s, const AVFrame *frame) {
+    pthread_mutex_lock(&s->feed);
+    for (size_t i = 0; i < LIVE_OUTPUTS_MAX; i++) {
+        if (s->encs[i])
+            live_enc_prepare(s->encs[i], frame);
+    }
+    pthread_mutex_unlock(&s->feed);
+}
+
 static int take_frame(reader *r, AVFrame *frame, media_error *err) {
     live *s = r->s;
     int64_t now = live_now(s);
@@ -391,15 +401,18 @@ static int take_frame(reader *r, AVFrame *frame, media_error *err) {
         return 0;
     }
     watch_size(r, frame);
-    frame->reordered_opaque = now;
     if (r->orient && orient_frame(r->orient, frame, err) != 0)
         return -1;
     if (check_format(r, frame, err) != 0 || fit_frame(r->fit, frame, err) != 0)
         return -1;
+    if (!r->prepared)
+        prepare_encoders(s, frame);
+    r->prepared = true;
     frame->pts = av_rescale(pts_ns, TICKS, SECOND_NS);
     frame->pkt_duration = s->step;
     frame->pkt_pos = due;
-    frame->reordered_opaque = now;
+    live_stamp_begin(frame, media_input_decode_ns(r->in), now);
+    live_stamp(frame->opaque_ref, LIVE_STAGE_PREPARE, live_now(s));
     AVFrame *own = av_frame_alloc();
     if (!own)
         return media_fail(err, "out of memory");

@@ -61,7 +61,7 @@ json_t *live_text_json(const live_state *s) {
                               s->input_width, "height", s->input_height, "fps", s->input_fps);
     json_t *all = json_pack(
         "{s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:i, "
-        "s:f, s:I}",
+        "s:f, s:I, s:f, s:f}",
         "state", live_phase_text(s->phase), "reason", live_cover_text(s->cover), "uptime_s",
         s->uptime_s, "fps_in", s->fps_in, "fps_out", s->fps_out, "latency_p50_ms",
         s->latency_p50_ms, "latency_p99_ms", s->latency_p99_ms, "lookahead_ms", s->lookahead_ms,
@@ -69,12 +69,18 @@ json_t *live_text_json(const live_state *s) {
         (json_int_t)s->frames_out, "covered", (json_int_t)s->frames_covered, "dropped",
         (json_int_t)s->frames_dropped, "reconnects", (json_int_t)s->reconnects, "lost_packets",
         (json_int_t)s->lost_packets, "overload", s->overload, "cpu", s->cpu, "rss_bytes",
-        (json_int_t)s->rss_bytes);
+        (json_int_t)s->rss_bytes, "latency_all_p50_ms", s->latency_all_p50_ms, "latency_all_p99_ms",
+        s->latency_all_p99_ms);
     json_t *output = json_pack("{s:i, s:i, s:f, s:b}", "width", s->width, "height", s->height,
                                "fps", s->fps, "audio", s->audio);
+    json_t *stages = json_object();
+    for (int i = 0; stages && i < LIVE_STAGES; i++)
+        json_object_set_new(stages, live_stage_text((live_stage)i),
+                            json_pack("[f, f]", s->stage_p50_ms[i], s->stage_p99_ms[i]));
     if (!all || !input || !output || !outputs || json_object_set(all, "input", input) != 0 ||
         json_object_set(all, "output", output) != 0 ||
         json_object_set(all, "outputs", outputs) != 0 ||
+        json_object_set(all, "stages_ms", stages) != 0 ||
         json_object_set_new(all, "problem", json_string(s->problem)) != 0) {
         json_decref(all);
         all = NULL;
@@ -82,6 +88,7 @@ json_t *live_text_json(const live_state *s) {
     json_decref(input);
     json_decref(output);
     json_decref(outputs);
+    json_decref(stages);
     return all;
 }
 

@@ -27,6 +27,7 @@ void live_free_shown(void *shown) {
 }
 
 static void deliver(worker *w, media_shown *shown) {
+    live_stamp(shown->frame->opaque_ref, LIVE_STAGE_HOLD, live_now(w->s));
     if (!queue_put(w->s->shown, shown))
         media_shown_free(shown);
 }
@@ -73,11 +74,15 @@ static void cover(worker *w, AVFrame *frame, veil_reason reason) {
 static void analyse(worker *w, AVFrame *frame) {
     live *s = w->s;
     media_error err = {0};
-    atomic_store(&s->busy_ns, live_now(s));
+    int64_t now = live_now(s);
+    const AVBufferRef *times = frame->opaque_ref; /* it moves with the frame */
+    atomic_store(&s->busy_ns, now);
+    live_stamp(times, LIVE_STAGE_WAIT, now);
     int ret = stage_send(w->stage, frame, &err);
     if (ret == 1) /* full */
         ret = receive_all(w) == 0 ? stage_send(w->stage, frame, &err) : -1;
     if (ret == 0) {
+        live_stamp(times, LIVE_STAGE_ANALYSE, live_now(s));
         w->held++;
         receive_all(w);
     } else {

@@ -67,6 +67,13 @@ class Basics(LiveCase):
         self.assertEqual(state["state"], "protecting")
         self.assertEqual((state["output"]["width"], state["output"]["height"]), (640, 360))
         self.assertGreater(state["latency_p99_ms"], 0)
+        stages = state["stages_ms"]
+        self.assertEqual(list(stages), ["decode", "prepare", "wait", "analyse", "hold", "send",
+                                        "queued", "encode"])
+        for i, whole in enumerate(("latency_all_p50_ms", "latency_all_p99_ms")):
+            for name, parts in stages.items():  # no part takes longer than the whole
+                self.assertGreater(parts[i], 0, name)
+                self.assertGreaterEqual(state[whole], parts[i], name)
         self.assertEqual(v.end(), 0, v.text())
         self.closed(self.path("a.mkv"))
 
