@@ -23,7 +23,9 @@ case $clip in
     ;;
 esac
 size=$(ffprobe -v error -select_streams v:0 -show_entries stream=width,height -of csv=p=0:s=x "$clip")
-"$VEIL" run "$clip" --realtime --loop --size "$size" --duration "$seconds" --status json -y \
+fps=$(ffprobe -v error -select_streams v:0 -show_entries stream=avg_frame_rate -of csv=p=0 "$clip" |
+    awk -F/ '{ printf "%.3f", $1 / $2 }')
+"$VEIL" run "$clip" --realtime --loop --size "$size" --fps "$fps" --duration "$seconds" --status json -y \
     -o "$dir/out.mkv" "$@" 2>"$dir/log" || { tail -3 "$dir/log" >&2; exit 1; }
 /usr/bin/python3 - "$dir/log" "$size" <<'PY'
 import json, os, sys
