@@ -326,6 +326,7 @@ const route api_routes[] = {
     {METHOD_PATCH, 0, "/outputs/{id}", api_patch_output, NULL},
     {METHOD_DELETE, 0, "/outputs/{id}", api_delete_output, NULL},
     {METHOD_GET, 0, "/stream", api_get_stream, NULL},
+    {METHOD_GET, 0, "/video", api_get_video, NULL},
     {METHOD_GET, 0, "/snapshot", api_get_snapshot, NULL},
     {METHOD_GET, 0, "/events", api_get_events, NULL},
     {METHOD_GET, 0, "/jobs", api_get_jobs, NULL},

@@ -18,6 +18,7 @@ void api_post_output(server *s, http_request *r);
 void api_patch_output(server *s, http_request *r);
 void api_delete_output(server *s, http_request *r);
 void api_get_stream(server *s, http_request *r);
+void api_get_video(server *s, http_request *r);
 void api_get_snapshot(server *s, http_request *r);
 void api_get_events(server *s, http_request *r);
 

@@ -2,6 +2,7 @@
 #include "api.h"
 
 #include "reply.h"
+#include "video.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +250,13 @@ void api_delete_output(server *s, http_request *r) {
 
 void api_get_stream(server *s, http_request *r) {
     hub_reply(s->pictures, r, "multipart/x-mixed-replace; boundary=veilframe");
+}
+
+void api_get_video(server *s, http_request *r) {
+    if (video_possible())
+        hub_reply(s->videos, r, "video/mp4");
+    else
+        reply_problem(r, MHD_HTTP_NOT_IMPLEMENTED, "there is no H.264 encoder; /stream sends JPEG");
 }
 
 void api_get_events(server *s, http_request *r) {

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,7 +35,7 @@ typedef enum { PHASE_HEAD, PHASE_BODY, PHASE_UPLOAD, PHASE_REPLY } phase;
 
 /* One connection, in a list. */
 typedef struct peer {
-    struct peer *next, *previous;
+    LIST_ENTRY(peer) others;
     int fd;
     phase phase;
     int64_t since_ns, bytes;
@@ -47,7 +48,7 @@ struct http {
     rate requests, logins;
     pthread_mutex_t lock; /* of the list */
     pthread_cond_t wake;
-    peer *first;
+    LIST_HEAD(, peer) peers;
     size_t n_peers;
     pthread_t watchdog;
     bool has_watchdog, ending, has_locks;
@@ -75,20 +76,12 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
         l->fd = info ? info->connect_fd : -1;
         l->since_ns = http_now_ns();
         pthread_mutex_lock(&h->lock);
-        l->next = h->first;
-        if (h->first)
-            h->first->previous = l;
-        h->first = l;
+        LIST_INSERT_HEAD(&h->peers, l, others);
         h->n_peers++;
         pthread_mutex_unlock(&h->lock);
     } else if (l) {
         pthread_mutex_lock(&h->lock);
-        if (l->previous)
-            l->previous->next = l->next;
-        else
-            h->first = l->next;
-        if (l->next)
-            l->next->previous = l->previous;
+        LIST_REMOVE(l, others);
         h->n_peers--;
         pthread_mutex_unlock(&h->lock);
         free(l);
@@ -132,7 +125,8 @@ static void *watchdog_main(void *user) {
     pthread_mutex_lock(&h->lock);
     while (!h->ending) {
         int64_t now_ns = http_now_ns();
-        for (const peer *l = h->first; l; l = l->next) {
+        const peer *l;
+        LIST_FOREACH(l, &h->peers, others) {
             if (l->fd >= 0 && overdue(h, l, now_ns))
                 shutdown(l->fd, SHUT_RDWR); /* closed by its own thread then */
         }

@@ -70,8 +70,8 @@ struct server {
     store store;
     http *http;
     jobs *jobs;
-    struct explain *explain; /* may be NULL */
-    hub *pictures, *events;
+    struct explain *explain;         /* may be NULL */
+    hub *pictures, *videos, *events; /* what is watched */
     int64_t started_ns;
 
     pthread_mutex_t lock; /* of what follows */

@@ -1,8 +1,10 @@
 /* One thread that looks at the live picture for all who watch: scales and encodes each preview
- * once, and tells where the faces are in that very frame. Nobody watching: it does nothing. */
+ * once, as video and as single pictures, whichever is watched, and tells where the faces are in
+ * that very frame. Nobody watching: it does nothing. */
 #include "inside.h"
 
 #include "http.h"
+#include "video.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +14,16 @@
 #define IDLE_STATE_NS INT64_C(1000000000) /* the same without a session */
 #define FRAME_WAIT_NS INT64_C(100000000)
 #define SNAPSHOT_NS   INT64_C(3000000000) /* after a snapshot more may be asked for */
+#define KEY_NS        INT64_C(500000000)  /* key frames asked for come so often at most */
 #define BOUNDARY      "veilframe"
 
 typedef struct {
     server *server;
-    live_preview *preview;
-    live *of;
-    int quality;
-    int64_t state_ns;
+    live *of;                      /* whom the previews show */
+    live_preview *stills, *moving; /* NULL: not watched so */
+    int quality, video_quality;
+    video *video; /* with moving, from its first picture on */
+    int64_t state_ns, key_ns;
 } pulse;
 
 static bool snapshot_wanted(server *s) {
@@ -54,7 +58,7 @@ static void publish_picture(server *s, const live_picture *p) {
     memcpy(data, head, (size_t)n);
     memcpy(data + n, p->jpeg, p->jpeg_size);
     memcpy(data + (size_t)n + p->jpeg_size, "\r\n", 2);
-    hub_publish(s->pictures, data, (size_t)n + p->jpeg_size + 2);
+    hub_publish(s->pictures, data, (size_t)n + p->jpeg_size + 2, true);
 }
 
 /* "event: NAME" with one line of JSON; takes json over. Added to text, which is replaced. */
@@ -79,74 +83,148 @@ static void publish_events(pulse *u, const live_picture *p) {
     if (p) {
         json_t *tracks =
             state_tracks_json(s, p->tracks, p->n_tracks, p->frame_width, p->frame_height);
-        text = add_event(text, "frame",
-                         json_pack("{s:I, s:b, s:o}", "serial", (json_int_t)p->serial, "covered",
-                                   p->result.covered != 0, "tracks", tracks));
+        json_t *json = json_pack("{s:I, s:b, s:o}", "serial", (json_int_t)p->serial, "covered",
+                                 p->result.covered != 0, "tracks", tracks);
+        if (u->video)
+            json_object_set_new(json, "time", json_real(video_time(u->video, p)));
+        text = add_event(text, "frame", json);
     }
     if (due) {
         u->state_ns = now_ns;
         text = add_event(text, "state", state_json(s));
     }
     if (text)
-        hub_publish(s->events, text, strlen(text));
+        hub_publish(s->events, text, strlen(text), true);
 }
 
-static void close_preview(pulse *u) {
+/* ---------------------------------------------------------------- video */
+
+/* Whoever reads the stream comes to its end, and asks for the next one. */
+static void end_video(pulse *u) {
+    if (u->video)
+        hub_begin(u->server->videos, NULL, 0);
+    video_close(u->video);
+    u->video = NULL;
+}
+
+static bool begin_video(pulse *u, const live_picture *p, int quality) {
+    media_error err = {0};
+    video_bytes head;
+    end_video(u);
+    if (video_open(&u->video, p, quality, &head, &err) != 0) {
+        server_log(u->server, "%s", err.text);
+        return false;
+    }
+    u->video_quality = quality;
+    u->key_ns = 0;
+    hub_begin(u->server->videos, head.data, head.size);
+    return true;
+}
+
+static void publish_video(pulse *u, const live_picture *p, int quality) {
     server *s = u->server;
-    live_preview_close(u->preview);
-    u->preview = NULL;
-    u->of = NULL;
+    media_error err = {0};
+    video_bytes bytes;
+    if ((!u->video || !video_fits(u->video, p)) && !begin_video(u, p, quality))
+        return;
+    if (quality != u->video_quality)
+        video_set_quality(u->video, u->video_quality = quality);
+    int64_t now_ns = http_now_ns();
+    bool key = now_ns - u->key_ns >= KEY_NS && hub_wants_key(s->videos);
+    if (video_add(u->video, p, &key, &bytes, &err) != 0) {
+        server_log(s, "%s", err.text);
+        end_video(u);
+        return;
+    }
+    u->key_ns = key ? now_ns : u->key_ns;
+    hub_publish(s->videos, bytes.data, bytes.size, key);
+}
+
+/* ---------------------------------------------------------------- previews */
+
+static void say_preview(server *s, bool any) {
     pthread_mutex_lock(&s->lock);
-    s->has_preview = false;
+    s->has_preview = any;
     pthread_cond_broadcast(&s->wake);
     pthread_mutex_unlock(&s->lock);
 }
 
+static void close_previews(pulse *u, bool stills, bool moving) {
+    if (stills) {
+        live_preview_close(u->stills);
+        u->stills = NULL;
+    }
+    if (moving) {
+        live_preview_close(u->moving);
+        u->moving = NULL;
+        end_video(u);
+    }
+    if (!u->stills && !u->moving && u->of) {
+        u->of = NULL;
+        say_preview(u->server, false);
+    }
+}
+
 /* The session cannot be freed while has_preview is set. */
-static void open_preview(pulse *u, int quality) {
+static void open_previews(pulse *u, bool stills, bool moving, int quality) {
     server *s = u->server;
     media_error err = {0};
-    int width = s->options.preview_width;
+    int px = s->options.preview_width;
     pthread_rwlock_rdlock(&s->live_lock);
-    if (s->live && live_preview_open(&u->preview, s->live, width, width, quality, &err) == 0) {
-        u->of = s->live;
+    if (s->live && stills && !u->stills &&
+        live_preview_open(&u->stills, s->live, px, px, quality, &err) == 0)
         u->quality = quality;
-        pthread_mutex_lock(&s->lock);
-        s->has_preview = true;
-        pthread_mutex_unlock(&s->lock);
+    if (s->live && moving && !u->moving)
+        (void)live_preview_open(&u->moving, s->live, px, px, 0, &err);
+    if (u->stills || u->moving) {
+        u->of = s->live;
+        say_preview(s, true);
     }
     pthread_rwlock_unlock(&s->live_lock);
 }
 
-static void beat(pulse *u) {
+/* Those that are wanted now, of the session that runs now. */
+static void settle_previews(pulse *u, bool stills, bool moving, int quality) {
     server *s = u->server;
-    live_picture picture;
-    media_error err = {0};
-    size_t watchers = hub_readers(s->pictures);
-    bool snapshot = snapshot_wanted(s);
-    bool wanted = watchers > 0 || snapshot || hub_readers(s->events) > 0;
-    pthread_mutex_lock(&s->lock);
-    int quality = s->config.preview_quality;
-    pthread_mutex_unlock(&s->lock);
     pthread_rwlock_rdlock(&s->live_lock);
     const live *now = s->live;
     pthread_rwlock_unlock(&s->live_lock);
-    if (u->preview && (!wanted || now != u->of || quality != u->quality))
-        close_preview(u);
-    if (!u->preview && wanted && now)
-        open_preview(u, quality);
-    if (!u->preview) {
+    bool other = now != u->of;
+    close_previews(u, u->stills && (other || !stills || quality != u->quality),
+                   u->moving && (other || !moving));
+    if (now && ((stills && !u->stills) || (moving && !u->moving)))
+        open_previews(u, stills, moving, quality);
+}
+
+static void beat(pulse *u) {
+    server *s = u->server;
+    live_picture picture, still = {0};
+    media_error err = {0};
+    size_t watchers = hub_readers(s->pictures);
+    bool snapshot = snapshot_wanted(s), moving = hub_readers(s->videos) > 0;
+    bool stills = watchers > 0 || snapshot || (!moving && hub_readers(s->events) > 0);
+    pthread_mutex_lock(&s->lock);
+    int quality = s->config.preview_quality;
+    pthread_mutex_unlock(&s->lock);
+    settle_previews(u, stills, moving, quality);
+    if (!u->of) {
         nanosleep(&(struct timespec){.tv_nsec = FRAME_WAIT_NS / 2}, NULL);
         publish_events(u, NULL);
         return;
     }
-    int ret = live_preview_next(u->preview, FRAME_WAIT_NS, &picture, &err);
+    int ret = live_preview_next(u->moving ? u->moving : u->stills, FRAME_WAIT_NS, &picture, &err);
     if (ret < 0)
         nanosleep(&(struct timespec){.tv_nsec = FRAME_WAIT_NS / 2}, NULL);
-    if (ret > 0 && picture.jpeg && watchers > 0)
-        publish_picture(s, &picture);
-    if (ret > 0 && picture.jpeg && snapshot)
-        keep_snapshot(s, &picture);
+    if (ret > 0 && u->moving)
+        publish_video(u, &picture, quality);
+    if (ret > 0 && !u->moving)
+        still = picture;
+    else if (ret > 0 && u->stills)
+        (void)live_preview_next(u->stills, 0, &still, &err);
+    if (still.jpeg && watchers > 0)
+        publish_picture(s, &still);
+    if (still.jpeg && snapshot)
+        keep_snapshot(s, &still);
     atomic_fetch_add(&s->n_pictures, ret > 0);
     publish_events(u, ret > 0 ? &picture : NULL);
 }
@@ -160,7 +238,6 @@ void *pulse_main(void *server_pointer) {
         ending = u.server->pulse_ending;
         pthread_mutex_unlock(&u.server->lock);
     }
-    if (u.preview)
-        close_preview(&u);
+    close_previews(&u, true, true);
     return NULL;
 }

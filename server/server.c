@@ -145,9 +145,10 @@ int server_start(server **out, const server_options *options, media_error *err) 
         s->options.preview_width = PREVIEW_WIDTH;
     s->store.lock_fd = -1;
     init_locks(s);
-    s->pictures = hub_create(VIEWERS_MAX);
-    s->events = hub_create(VIEWERS_MAX);
-    if (!s->pictures || !s->events) {
+    s->pictures = hub_create(VIEWERS_MAX, 1);
+    s->videos = hub_create(VIEWERS_MAX, HUB_ROOM_MAX);
+    s->events = hub_create(VIEWERS_MAX, 1);
+    if (!s->pictures || !s->videos || !s->events) {
         media_fail(err, "out of memory");
         goto fail;
     }
@@ -187,6 +188,7 @@ void server_stop(server *s) {
         return;
     explain_destroy(s->explain);
     hub_end(s->pictures);
+    hub_end(s->videos);
     hub_end(s->events);
     http_stop(s->http);
     end_threads(s);
@@ -195,6 +197,7 @@ void server_stop(server *s) {
     if (s->source.feed)
         feed_close(s->source.feed);
     hub_destroy(s->pictures);
+    hub_destroy(s->videos);
     hub_destroy(s->events);
     store_close(&s->store);
     if (s->audit)

@@ -83,6 +83,10 @@ static json_t *notes_json(server *s) {
     return list;
 }
 
+static size_t viewers(const server *s) {
+    return hub_readers(s->pictures) + hub_readers(s->videos);
+}
+
 /* What the lamp shows. */
 static const char *lamp_word(bool running, bool has_live, const live_state *l, bool panic) {
     if (!has_live)
@@ -127,7 +131,7 @@ json_t *state_json(server *s) {
     pthread_mutex_unlock(&s->lock);
     set(json, "live", has_live ? live_text_json(l) : json_null());
     set(json, "notes", notes_json(s));
-    set(json, "viewers", json_integer((json_int_t)hub_readers(s->pictures)));
+    set(json, "viewers", json_integer((json_int_t)viewers(s)));
     set(json, "jobs",
         json_pack("{s:I, s:I}", "waiting", (json_int_t)counts.waiting, "running",
                   (json_int_t)counts.running));
@@ -209,8 +213,7 @@ char *state_metrics(server *s) {
     jobs_count(s->jobs, &counts);
     live_text_figure(&w, "live", "gauge", "1 while a live session runs", up);
     w.used += live_text_metrics(w.text + w.used, w.size - w.used, l);
-    live_text_figure(&w, "viewers", "gauge", "Readers of the preview",
-                     (double)hub_readers(s->pictures));
+    live_text_figure(&w, "viewers", "gauge", "Readers of the preview", (double)viewers(s));
     live_text_figure(&w, "previews_total", "counter", "Preview pictures made",
                      (double)atomic_load(&s->n_pictures));
     live_text_figure(&w, "http_connections", "gauge", "Open connections",

@@ -2,7 +2,7 @@
 import { $, api, attempt, listen, sendToken, toast } from './net.js';
 import { lang, onLanguage, reason, setLanguage, t, translate } from './words.js';
 import { Chart } from './charts.js';
-import { decide, showConnection, showFaces, showLive, toggleBoxes } from './view.js';
+import { decide, showConnection, showLive, showLiveView, takeFrame, toggleBoxes } from './view.js';
 import { loadSources, showPanels } from './panels.js';
 import { showTry } from './tryit.js';
 import { showExplain } from './explain.js';
@@ -18,6 +18,7 @@ function showView() {
     if (a.dataset.view === name) a.setAttribute('aria-current', 'page'); else a.removeAttribute('aria-current');
   }
   document.title = `veil – ${t(name)}`;
+  showLiveView(name === 'live');
   showTry(name === 'try');
   showExplain(name === 'explain');
 }
@@ -119,6 +120,6 @@ async function begin() {
   const first = await attempt(api('GET', '/state'));
   if (first) showState(first);
   await loadSources();
-  listen({ frame: f => showFaces(f.tracks), state: showState }, showConnection);
+  listen({ frame: takeFrame, state: showState }, showConnection);
 }
 begin();

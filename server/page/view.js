@@ -1,9 +1,10 @@
 // The live picture: faces to click, zones to draw, what covers it when there is none.
 import { $, api, attempt, icon, make, toast } from './net.js';
 import { onLanguage, reason, t } from './words.js';
+import { playVideo, videoPossible } from './moving.js';
 
-const stage = $('stage'), picture = $('picture'), faces = new Map();
-let mode = 'faces', zones = [], connected = false, lamp = 'stopped', hasLive = false, busyZones = false;
+const stage = $('stage'), picture = $('picture'), video = $('video'), faces = new Map();
+let mode = 'faces', zones = [], connected = false, lamp = 'stopped', hasLive = false, inView = true, busyZones = false;
 
 const percent = v => `${(v * 100).toFixed(3)}%`;
 function place(e, b) {
@@ -24,7 +25,8 @@ export async function decide(id, decision) {
 }
 const stateWord = d => t(d === 'keep' ? 'kept' : 'hidden');
 
-export function showFaces(tracks) {
+function showFaces(tracks, serial = '') {
+  $('faces').dataset.serial = serial;
   const seen = new Set();
   for (const f of tracks) {
     let b = faces.get(f.id);
@@ -168,28 +170,68 @@ function curtain() {
   $('curtain-text').textContent = t('curtain')[what];
   $('curtain-more').textContent = t('curtain_more')[what];
 }
-function setPicture(on) {
-  if (on === !picture.hidden) return;
-  picture.hidden = !on;
-  if (on) picture.src = '/stream?' + Date.now(); else picture.removeAttribute('src');
+// As video where that is possible, else as single pictures: by `still` once video has failed.
+let stopVideo = null, still = !videoPossible(), again = null, tries = 0;
+const wanted = () => connected && hasLive && inView && !document.hidden;
+
+function startVideo() {
+  const over = wait => { stopVideo = null; again = setTimeout(setPicture, wait); };
+  frames.length = 0;
+  stage.dataset.picture = 'video';
+  stopVideo = playVideo(video, {
+    shown(seconds) { tries = 0; showFramesTo(seconds); },
+    ended() { over(50); },
+    lost() { still = ++tries > 3; over(still ? 0 : 700); },
+    failed() { still = true; over(0); },
+  });
+}
+function setPicture() {
+  const on = wanted(), moving = on && !still, single = on && still;
+  clearTimeout(again);
+  video.hidden = !moving;
+  if (moving && !stopVideo) startVideo();
+  if (!moving) { stopVideo?.(); stopVideo = null; frames.length = 0; }
+  if (single === !picture.hidden) return;
+  picture.hidden = !single;
+  if (single) { stage.dataset.picture = 'jpeg'; picture.src = '/stream?' + Date.now(); } else picture.removeAttribute('src');
 }
 picture.addEventListener('error', () => {
   if (picture.hidden) return;
   picture.hidden = true;
-  setTimeout(() => setPicture(connected && hasLive && !document.hidden), 1000);
+  again = setTimeout(setPicture, 1000);
 });
+document.addEventListener('visibilitychange', setPicture);
+
+// Faces belong to their frame: those of a video wait until it is shown.
+const frames = [];
+function showFramesTo(seconds) {
+  let shown = null;
+  while (frames.length && frames[0].time <= seconds + 0.004) shown = frames.shift();
+  if (shown) showFaces(shown.tracks, shown.serial);
+}
+export function takeFrame(frame) {
+  if (!stopVideo || frame.time === undefined) { showFaces(frame.tracks, frame.serial); return; }
+  if (frames.length && frames[frames.length - 1].time > frame.time) frames.length = 0; // another stream
+  frames.push(frame);
+  if (frames.length > 200) frames.shift();
+}
+export function showLiveView(on) {
+  inView = on;
+  setPicture();
+}
 export function showConnection(up) {
   connected = up;
-  if (!up) setPicture(false);
+  setPicture();
   curtain();
 }
 export function showLive(state) {
   lamp = state.lamp;
   hasLive = !!state.live;
   if (state.live?.output.width) stage.style.aspectRatio = `${state.live.output.width} / ${state.live.output.height}`;
-  setPicture(hasLive && connected);
+  setPicture();
   if (!hasLive) showFaces([]);
   picture.alt = t('lamp')[lamp];
+  video.setAttribute('aria-label', picture.alt);
   showZones(state.zones);
   curtain();
 }

@@ -5,12 +5,24 @@ import http.client
 import json
 import os
 import re
+import socket
 import stat
+import struct
 import subprocess
 import time
 import unittest
 
 from support import Case, Picture, Server, ROOT, ffmpeg, need_clip, until
+
+
+def nal_types(mdat):
+    """Kinds of the parts of an H.264 frame, each with its length before it."""
+    kinds = []
+    while mdat:
+        size = struct.unpack_from(">I", mdat)[0]
+        kinds.append(mdat[4] & 31)
+        mdat = mdat[4 + size:]
+    return kinds
 
 
 class Basics(Case):
@@ -233,6 +245,96 @@ class Live(Case):
         self.problem(self.server.json("POST", "/panic", {"on": "no"}), 422)
         self.ok(self.server.json("POST", "/panic", {"on": False}))
         until(lambda: self.snapshot().spread() > 100, "it is open again")
+
+    def watch(self, receive_bytes=None):
+        """A viewer of the video: what is to be read from, after the head of the answer."""
+        s = socket.create_connection(("127.0.0.1", self.server.port), timeout=60)
+        self.addCleanup(s.close)
+        if receive_bytes:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        s.sendall(b"GET /video HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        r = http.client.HTTPResponse(s)
+        r.begin()
+        self.assertEqual((r.status, r.headers["Content-Type"]), (200, "video/mp4"))
+        return r
+
+    def fragments(self, r, n):
+        """Reads the head and n fragments; returns all bytes, and (time s, is key) of each."""
+        data, found = b"", []
+        while len(found) < n:
+            size, kind = struct.unpack(">I4s", head := r.read(8))
+            data += head + (body := r.read(size - 8))
+            if kind == b"moof":
+                at = body.index(b"tfdt")
+                wide = body[at + 4] == 1
+                ticks = struct.unpack_from(">Q" if wide else ">I", body, at + 8)[0]
+            elif kind == b"mdat":
+                found.append((ticks / 90000, 5 in nal_types(body)))
+        self.assertEqual((data[4:8], data[32:36]), (b"ftyp", b"moov"))
+        return data, found
+
+    def decoded(self, data):
+        """Frames that a strict decoder finds in it."""
+        path = os.path.join(self.dir, "seen.mp4")
+        with open(path, "wb") as f:
+            f.write(data)
+        done = subprocess.run(["ffmpeg", "-v", "error", "-xerror", "-i", path, "-f", "framecrc",
+                               "-fps_mode", "passthrough", "-"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return len([x for x in done.stdout.splitlines() if not x.startswith(b"#")])
+
+    def test_video_for_early_and_late_viewers(self):
+        early = self.watch()
+        data, found = self.fragments(early, 20)
+        self.assertTrue(found[0][1], "it begins with a key frame")
+        self.assertEqual(self.decoded(data), 20)
+        times = [t for t, _ in found]
+        self.assertEqual(times, sorted(set(times)))
+        late = self.watch()
+        data, found = self.fragments(late, 5)
+        self.assertTrue(found[0][1], "so it does for who comes later")
+        self.assertEqual(self.decoded(data), 5)
+        self.assertGreater(found[0][0], times[-1] - 0.5)
+        self.ok(self.server.json("POST", "/panic", {"on": True}))
+        until(lambda: self.server.state()["reason"] == "covered by hand" and
+              self.snapshot().spread() < 12, "covered")
+        time.sleep(0.5)
+        path = os.path.join(self.dir, "covered.mp4")
+        with open(path, "wb") as f:
+            f.write(self.fragments(self.watch(), 3)[0])
+        self.assertLess(Picture(path).spread(), 12)
+        self.ok(self.server.json("POST", "/panic", {"on": False}))
+        self.assertEqual(self.server.state()["viewers"] >= 2, True)
+        # another session is another stream: the one before comes to its end
+        self.ok(self.server.json("DELETE", "/sources"), 204)
+        until(lambda: self.server.state()["live"] is None, "stopped")
+        self.setUp()
+        early.read()
+        self.assertEqual(self.decoded(self.fragments(self.watch(), 5)[0]), 5)
+
+    def test_video_for_a_viewer_that_is_slow(self):
+        slow, quick = self.watch(4096), self.watch()
+        first, _ = self.fragments(slow, 1)
+        begun, passed = time.monotonic(), 0
+        before = self.server.state()["live"]
+        while time.monotonic() - begun < 9:
+            size, kind = struct.unpack(">I4s", quick.read(8))
+            quick.read(size - 8)
+            passed += kind == b"moof"
+        after = self.server.state()["live"]
+        self.assertGreater(passed, 0.7 * (after["frames_out"] - before["frames_out"]) - 5)
+        rest, times = b"", []
+        while not times or times[-1] < passed / 40:  # what was kept back for it, and on
+            size, kind = struct.unpack(">I4s", head := slow.read(8))
+            rest += head + (body := slow.read(size - 8))
+            if kind == b"moof":
+                at = body.index(b"tfdt")
+                times.append(struct.unpack_from(">Q", body, at + 8)[0] / 90000)
+            elif len(times) > 1 and times[-1] - times[-2] > 0.9:
+                self.assertIn(5, nal_types(body), "it goes on with a key frame")
+        self.assertGreater(max(b - a for a, b in zip(times, times[1:])), 0.9, "it lost some")
+        self.decoded(first + rest[:rest.rindex(b"moof") - 4])
 
     def test_stream_and_events(self):
         c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)

@@ -2,78 +2,35 @@
 // the pixels that come out. Pictures of the page are left in the folder of artefacts.
 // usage: VEIL=program VEIL_BROWSER=1 node test_page.mjs [ARTEFACTS [WORDS]]
 // WORDS: only tests with them in their name, after the first one, which starts the clip
-import { execFileSync, spawn } from 'node:child_process';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
-import { createServer } from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
-const cache = process.env.VEIL_CACHE || path.join(root, 'cache');
-const fixtures = process.env.VEIL_FIXTURES || path.join(root, 'out/fixtures');
-const clip = path.join(fixtures, 'interview-360.mp4');
-const chromiumPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(p => fs.existsSync(p));
-const skip = why => { console.log('skipped: ' + why); process.exit(77); };
-if (!process.env.VEIL_BROWSER) skip('make browser runs this');
-if (!chromiumPath) skip('chromium is missing: tools/setup.sh browser');
-if (!fs.existsSync(path.join(cache, 'browser/.done'))) skip('tests/web/browser/fetch.sh has to run first');
+if (!process.env.VEIL_BROWSER) { console.log('skipped: make browser runs this'); process.exit(77); }
+const { Server, axe, ffmpeg, launch, root, skip, until } = await import('./support.mjs');
+const clip = path.join(process.env.VEIL_FIXTURES || path.join(root, 'out/fixtures'), 'interview-360.mp4');
 if (!fs.existsSync(clip)) skip(`${clip} is missing: make fixtures-small`);
-const need = createRequire(path.join(cache, 'browser/package.json'));
-const { chromium } = need('playwright-core');
-const axe = fs.readFileSync(need.resolve('axe-core/axe.min.js'), 'utf8');
 
 const shots = path.resolve(process.argv[2] || path.join(root, 'out/page'));
 fs.mkdirSync(shots, { recursive: true });
-const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'veil-page-'));
-const ffmpeg = (...args) => execFileSync('ffmpeg', ['-v', 'error', '-y', '-nostdin', ...args]);
-const sleep = ms => new Promise(r => setTimeout(r, ms));
-async function until(f, what, ms = 60000) {
-  const end = Date.now() + ms;
-  for (;;) {
-    let value = null;
-    try { value = await f(); } catch (e) { if (Date.now() > end) throw e; }
-    if (value) return value;
-    if (Date.now() > end) throw new Error('waited in vain: ' + what);
-    await sleep(80);
-  }
-}
 
-// ---------------------------------------------------------------- files, server, browser
+// ---------------------------------------------------------------- files, server
+const server = await Server.create(), dir = server.folder, get = p => server.get(p);
+const lamp = async () => (await get('/state')).lamp;
 function makeFiles() {
-  fs.mkdirSync(path.join(dir, 'media'));
   ffmpeg('-i', clip, '-filter_complex', '[0:v]split[a][b];[b]reverse[c];[a][c]concat', '-an', '-c:v', 'libx264', '-preset', 'ultrafast', `${dir}/once.mp4`);
   ffmpeg('-stream_loop', '30', '-i', `${dir}/once.mp4`, '-c', 'copy', `${dir}/media/clip.mp4`);
   ffmpeg('-i', clip, '-frames:v', '1', `${dir}/frame.png`);
   ffmpeg('-i', clip, '-t', '1', '-c', 'copy', `${dir}/short.mp4`);
   ffmpeg('-i', clip, '-t', '3', '-an', '-c:v', 'mjpeg', '-q:v', '4', `${dir}/camera.mjpeg`);
 }
-const freePort = () => new Promise(done => {
-  const s = createServer().listen(0, '127.0.0.1', () => { const { port } = s.address(); s.close(() => done(port)); });
-});
-let server, port;
-async function startServer(...more) {
-  server = spawn(process.env.VEIL || 'veil', ['serve', '--listen', `127.0.0.1:${port}`, '--data', `${dir}/data`, '--media', `${dir}/media`, ...more], { stdio: ['ignore', 'pipe', 'pipe'] });
-  server.log = '';
-  server.stderr.on('data', d => { server.log += d; });
-  await new Promise((ok, bad) => { server.stdout.once('data', ok); server.once('exit', () => bad(new Error(server.log))); });
-}
-async function stopServer() {
-  const ended = new Promise(done => server.once('exit', done));
-  server.kill('SIGINT');
-  assert.equal(await ended, 0, 'the server ends well: ' + server.log);
-}
-const get = async p => (await fetch(`http://127.0.0.1:${port}${p}`)).json();
-const lamp = async () => (await get('/state')).lamp;
 
 // ---------------------------------------------------------------- pixels
 // Detail (mean difference of neighbours) and spread of a part of the picture the page shows.
 const look = (page, box = { x: 0, y: 0, w: 1, h: 1 }) => page.evaluate(b => {
-  const img = document.getElementById('picture');
-  if (img.hidden || !img.naturalWidth) return null;
-  const c = new OffscreenCanvas(img.naturalWidth, img.naturalHeight), g = c.getContext('2d');
+  const img = document.querySelector('#stage > :is(img, video):not([hidden])'), width = img?.videoWidth || img?.naturalWidth;
+  if (!width) return null;
+  const c = new OffscreenCanvas(width, img.videoHeight || img.naturalHeight), g = c.getContext('2d');
   g.drawImage(img, 0, 0);
   const cut = (v, n) => Math.min(n, Math.max(0, Math.round(v * n)));
   const x0 = cut(b.x + b.w * 0.15, c.width), x1 = cut(b.x + b.w * 0.85, c.width), y0 = cut(b.y + b.h * 0.15, c.height), y1 = cut(b.y + b.h * 0.85, c.height);
@@ -89,6 +46,7 @@ const look = (page, box = { x: 0, y: 0, w: 1, h: 1 }) => page.evaluate(b => {
   }
   return { detail: sum / n, spread: high - low, hash: d.reduce((a, v) => (a * 31 + v) | 0, 0) };
 }, box);
+const pictureKind = page => page.evaluate(() => document.getElementById('stage').dataset.picture);
 const tracks = async () => (await get('/tracks')).tracks;
 const track = async id => (await tracks()).find(f => f.id === id);
 const detailOf = async (page, id) => { const f = await track(id); return f && (await look(page, f))?.detail; };
@@ -110,6 +68,71 @@ const tests = {
     await until(async () => (await look(page)).hash !== first.hash, 'it moves');
     await page.waitForSelector('.face');
     assert.equal((await get('/config')).keep, 'chosen');
+    assert.equal(await pictureKind(page), 'video');
+    await until(() => page.evaluate(() => document.getElementById('video').buffered.length === 1 && !document.getElementById('video').paused), 'it plays without gaps');
+  },
+  async 'faces are drawn where they are in the very frame'(page) {
+    const off = await page.evaluate(() => new Promise(done => {
+      const events = new EventSource('/events'), serials = new Map(), off = [], video = document.getElementById('video');
+      events.addEventListener('frame', e => { const f = JSON.parse(e.data); serials.set(Math.round(f.time * 1000), f.serial); });
+      const look = (now, { mediaTime }) => requestAnimationFrame(() => {
+        const serial = [0, -1, 1].map(d => serials.get(Math.round(mediaTime * 1000) + d)).find(Boolean);
+        if (serial) off.push(Math.abs(document.getElementById('faces').dataset.serial - serial));
+        if (off.length < 40) { video.requestVideoFrameCallback(look); return; }
+        events.close();
+        done(off.sort((a, b) => a - b)[20]);
+      });
+      video.requestVideoFrameCallback(look);
+    }));
+    assert.equal(off, 0, `boxes of ${off} frames later or before`);
+  },
+  async 'where video is not possible, single pictures come'(page) {
+    const answer = (head, body) => `const real = fetch; window.fetch = (path, o) => (path === '/video' ? Promise.resolve(new Response(${JSON.stringify(body)}, ${JSON.stringify(head)})) : real(path, o))`;
+    const kinds = {
+      'no Media Source': 'delete window.MediaSource',
+      'no H.264 here': 'MediaSource.isTypeSupported = () => false',
+      'none on the server': answer({ status: 501 }, ''),
+      'broken data': answer({}, '....avcC.\x42\x40\x1f' + '.'.repeat(999)),
+      'an end at once': answer({}, 'nothing'),
+    };
+    for (const [name, prepare] of Object.entries(kinds)) {
+      const other = await page.context().newPage();
+      await other.addInitScript(prepare);
+      await other.goto(server.url);
+      await until(async () => await pictureKind(other) === 'jpeg' && (await look(other))?.spread > 60, name);
+      const first = await look(other);
+      await until(async () => (await look(other)).hash !== first.hash, `${name}: it moves`);
+      await other.close();
+    }
+  },
+  async 'a small screen and fingers'(page) {
+    const context = await page.context().browser().newContext({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, locale: 'de-DE' });
+    const phone = await context.newPage();
+    await phone.goto(server.url);
+    await until(async () => (await look(phone))?.spread > 60, 'a picture');
+    assert.equal(await phone.getAttribute('html', 'lang'), 'de');
+    await until(async () => {
+      const f = (await tracks()).filter(inside).reduce((a, b) => (a && a.w * a.h > b.w * b.h ? a : b), null), s = await phone.locator('#stage').boundingBox();
+      await phone.touchscreen.tap(s.x + s.width * (f.x + f.w / 2), s.y + s.height * (f.y + f.h * 0.7));
+      return until(async () => (await track(f.id))?.user === (f.decision === 'keep' ? 'hide' : 'keep'), 'tapped', 2000);
+    }, 'a tap decides');
+    await phone.tap('#undo');
+    await phone.locator('label:has(input[name=mode][value=hide])').tap();
+    const s = await phone.locator('#stage').boundingBox(), cdp = await context.newCDPSession(phone);
+    const touch = (type, x, y) => cdp.send('Input.dispatchTouchEvent', { type, touchPoints: type === 'touchEnd' ? [] : [{ x: s.x + s.width * x, y: s.y + s.height * y }] });
+    await touch('touchStart', 0.1, 0.5);
+    await touch('touchMove', 0.2, 0.6);
+    await touch('touchMove', 0.4, 0.9);
+    await touch('touchEnd');
+    const made = await until(async () => (await get('/zones')).zones[0], 'the zone');
+    assert.ok(Math.abs(made.x - 0.1) < 0.03 && Math.abs(made.w - 0.3) < 0.03, JSON.stringify(made));
+    await phone.locator('#zone-list button').tap();
+    await until(async () => (await get('/zones')).zones.length === 0, 'the zone is gone');
+    await phone.tap('#panic');
+    await until(async () => (await look(phone)).spread < 12, 'covered');
+    await phone.tap('#panic');
+    await until(async () => (await look(phone)).spread > 60, 'open');
+    await context.close();
   },
   async 'a click keeps the speaker, a click hides him again'(page) {
     await page.evaluate(() => scrollTo(0, 0));
@@ -176,9 +199,9 @@ const tests = {
     await page.reload();
     await page.waitForSelector('#lamp[data-lamp=protecting]', { timeout: 60000 });
     assert.ok(await page.isChecked('input[name=set-style][value=solid]'));
-    await stopServer();
+    await server.stop();
     await page.waitForSelector('#curtain:not([hidden])');
-    await startServer();
+    await server.start();
     await page.waitForSelector('#lamp[data-lamp=protecting]', { timeout: 60000 });
     await until(() => look(page), 'the picture is back by itself');
     assert.equal((await get('/config')).fill, '#20c040');
@@ -201,7 +224,13 @@ const tests = {
   },
   async 'try it: upload, compare, download'(page) {
     await page.click('[data-view=try]');
-    await page.setInputFiles('#files', [`${dir}/frame.png`, `${dir}/short.mp4`]);
+    await page.setInputFiles('#files', `${dir}/short.mp4`);
+    const dropped = await page.evaluateHandle(bytes => {
+      const t = new DataTransfer();
+      t.items.add(new File([Uint8Array.from(atob(bytes), c => c.charCodeAt(0))], 'frame.png', { type: 'image/png' }));
+      return t;
+    }, fs.readFileSync(`${dir}/frame.png`).toString('base64'));
+    await page.dispatchEvent('#drop', 'drop', { dataTransfer: dropped });
     await until(async () => (await get('/jobs')).jobs.filter(j => j.state === 'done').length === 2, 'both are done');
     const picture = page.locator('#jobs li', { hasText: 'frame.png' });
     await picture.getByRole('button', { name: 'Compare' }).click();
@@ -271,16 +300,14 @@ const tests = {
 let failed = 0, browser;
 try {
   makeFiles();
-  port = await freePort();
-  await startServer();
-  browser = await chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox', '--use-fake-ui-for-media-stream',
-    '--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${dir}/camera.mjpeg`] });
+  await server.start();
+  browser = await launch('--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${dir}/camera.mjpeg`);
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-US', bypassCSP: false });
   const page = await context.newPage();
   const complaints = [];
   page.on('pageerror', e => complaints.push(e.message));
   page.on('console', m => { if (m.type() === 'error' && !/Failed to load resource|ERR_/.test(m.text())) complaints.push(m.text()); });
-  await page.goto(`http://127.0.0.1:${port}/`);
+  await page.goto(server.url);
   for (const [name, test] of Object.entries(tests).filter(([n], i) => i === 0 || n.includes(process.argv[3] || ''))) {
     const began = Date.now();
     try {
@@ -294,12 +321,11 @@ try {
   }
   if (complaints.length) { failed++; console.log('the page complained: ' + complaints.join('\n')); }
   await browser.close();
-  await stopServer();
+  await server.stop();
 } catch (e) {
   failed++;
-  console.log(e.stack, server?.log);
+  console.log(e.stack, server.log);
   await browser?.close();
-  server?.kill('SIGKILL');
 }
-fs.rmSync(dir, { recursive: true, force: true });
+server.forget();
 process.exit(failed ? 1 : 0);
