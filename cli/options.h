@@ -30,7 +30,7 @@ typedef struct {
     double thresh, low_thresh, keep_score;
     double mask_scale, padding, feather, cells, mosaic_size;
     int style, shape, keep, tracker, replace_with; /* index of the choice, -1 = not given */
-    bool boxes, draw_scores;
+    bool boxes, draw_scores, force_weak;
     const char *fill, *replace_image;
     int scale_width, scale_height;
     double lookahead_ms, hold_ms;

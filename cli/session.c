@@ -160,6 +160,13 @@ static int set_drawing(session *s, const cli_options *o, const char *command) {
     if (o->feather >= 0)
         set->feather = o->feather > 0 ? (float)o->feather : -1.0f;
     set->cells = (float)o->cells;
+    set->force_weak = o->force_weak;
+    if (set->style >= VEIL_STYLE_WEAK_BLUR && !o->force_weak) {
+        cli_error(command,
+                  "--style weak-blur and weak-mosaic leave faces recognisable to those who "
+                  "know them; use blur or mosaic, or add --force-weak");
+        return CLI_USAGE;
+    }
     if (o->fill) {
         char *end;
         unsigned long rgb = strtoul(o->fill[0] == '#' ? o->fill + 1 : o->fill, &end, 16);

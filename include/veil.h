@@ -49,7 +49,8 @@ VEIL_API uint32_t veil_version(void);
     X(THREAD, -8, "a thread could not be started")                                                 \
     X(UNSUPPORTED, -9, "not supported")                                                            \
     X(INTERNAL, -10, "internal error")                                                             \
-    X(NOT_FOUND, -11, "no such track, layer or output")
+    X(NOT_FOUND, -11, "no such track, layer or output")                                            \
+    X(WEAK, -12, "this style or strength leaves faces recognisable; set force_weak to take it")
 
 typedef enum {
     VEIL_OK = 0,
@@ -132,12 +133,17 @@ typedef enum {
     VEIL_KEEP_CHOSEN    /**< only those set with veil_set_decision or a keep zone */
 } veil_keep;
 
+/** BLUR, MOSAIC and IMAGE are painted with what surrounds the mask, never with what was under it.
+ * The weak styles average the face itself: who knows the person may know it again (docs/hiding.md),
+ * so they are refused without force_weak. */
 typedef enum {
     VEIL_STYLE_BLUR = 0,
     VEIL_STYLE_MOSAIC,
     VEIL_STYLE_SOLID,
     VEIL_STYLE_IMAGE,
-    VEIL_STYLE_NONE /**< draw nothing: analysis only, hides nobody */
+    VEIL_STYLE_NONE, /**< draw nothing: analysis only, hides nobody */
+    VEIL_STYLE_WEAK_BLUR,
+    VEIL_STYLE_WEAK_MOSAIC
 } veil_style;
 
 typedef enum { VEIL_SHAPE_ELLIPSE = 0, VEIL_SHAPE_BOX, VEIL_SHAPE_HEAD } veil_shape;
@@ -165,7 +171,8 @@ typedef struct {
                                negative = none */
     float feather;        /**< soft edge outside the mask, as a part of its size; 0 = default
                                0.12, negative = none */
-    float cells;          /**< detail left across a face, 1..8 cells; 0 = default 6 */
+    float cells;          /**< cells across a mask, 1..8: tiles of a mosaic, colours of a blur;
+                               with a weak style the detail left of the face; 0 = default 6 */
     uint32_t fill_rgb;    /**< 0xRRGGBB for VEIL_STYLE_SOLID */
     const uint8_t *image; /**< RGBA for VEIL_STYLE_IMAGE; borrowed until replaced or destroyed */
     int32_t image_width, image_height; /**< px, 1..4096 */
@@ -175,6 +182,8 @@ typedef struct {
     int64_t hold_ns;        /**< a lost face stays hidden so long; 0 = default 800 ms */
     const veil_zone *zones; /**< copied */
     size_t n_zones;         /**< at most 64 */
+    int32_t force_weak;     /**< 1: take settings that hide too little to stand against somebody
+                                 who knows the person; else they are refused, VEIL_E_WEAK */
 } veil_settings;
 
 /** Fills in defaults. size is sizeof(veil_settings). Any thread. */

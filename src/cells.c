@@ -90,78 +90,80 @@ static int32_t edge_of(int32_t px, int shift) {
     return (px + (1 << shift) - 1) >> shift;
 }
 
-/* First sample of the area in plane p and how many. */
-static int32_t plane_span(const vl_cells *c, const vl_frame_layout *l, int p, int32_t *n) {
-    int32_t from = vl_frame_row_samples(l, p, c->x[0]);
-    *n = vl_frame_row_samples(l, p, c->x[c->nx]) - from;
-    return from;
-}
-
 /* ------------------------------------------------------------------ averages */
 
-static void add_sums(const vl_cells *c, const vl_frame_layout *l, int p, const uint16_t *sums,
-                     uint64_t total[3][VL_CELLS_MAX]) {
-    int32_t n, first = plane_span(c, l, p, &n);
-    for (int k = 0; k < l->n_channels; k++) {
-        const vl_frame_channel *ch = &l->channel[k];
-        if (ch->plane != p)
-            continue;
-        for (int32_t i = 0; i < c->nx; i++) {
-            int32_t from = edge_of(c->x[i], ch->x_shift), to = edge_of(c->x[i + 1], ch->x_shift);
-            const uint16_t *s = sums + (from * ch->step + ch->offset - first);
-            uint32_t sum = 0; /* at most 8192 columns of 65535 */
-            if (ch->step == 1)
-                for (int32_t x = 0; x < to - from; x++)
-                    sum += s[x];
-            else
-                for (int32_t x = 0; x < to - from; x++)
-                    sum += s[x * ch->step];
-            total[k][i] += sum;
-        }
-    }
+/* Sum of a channel's samples in rows that were added up. */
+static uint32_t total_of(const uint16_t *sums, const vl_frame_channel *ch, int32_t columns) {
+    uint32_t total = 0; /* at most 8192 columns of 65535 */
+    if (ch->step == 1)
+        for (int32_t x = 0; x < columns; x++)
+            total += sums[x];
+    else
+        for (int32_t x = 0; x < columns; x++)
+            total += sums[x * ch->step + ch->offset];
+    return total;
 }
 
-static void measure_row(vl_cells *c, const vl_pix *pix, const veil_frame *f, int p, int32_t j,
-                        vl_cells_rows *r) {
+/* The mean of the samples of channels in plane p, of every step-th row. */
+static void mean_of_plane(const vl_pix *pix, const veil_frame *f, int p, vl_mask_area a,
+                          int32_t step, vl_cells_rows *r, int16_t level[3]) {
     const vl_frame_layout *l = vl_frame_layout_of(f->format);
-    uint64_t total[3][VL_CELLS_MAX] = {{0}};
-    int32_t n, first = plane_span(c, l, p, &n), shift = l->plane[p].y_shift;
-    int32_t from = edge_of(c->y[j], shift), to = edge_of(c->y[j + 1], shift);
-    for (int32_t y = from; y < to;) {
-        int32_t end = to - y > ROWS_A_FLUSH ? y + ROWS_A_FLUSH : to;
+    int32_t first = vl_frame_row_samples(l, p, a.x0), shift = l->plane[p].y_shift;
+    int32_t n = vl_frame_row_samples(l, p, a.x1) - first, to = edge_of(a.y1, shift);
+    uint64_t total[3] = {0}, rows = 0;
+    for (int32_t y = edge_of(a.y0, shift); y < to;) {
         memset(r->sums, 0, (size_t)n * sizeof *r->sums);
-        for (; y < end; y++) {
+        for (int i = 0; i < ROWS_A_FLUSH && y < to; i++, y += step, rows++) {
             const uint8_t *row =
                 f->plane[p] + y * f->stride[p] + (ptrdiff_t)first * l->plane[p].sample_bytes;
             (l->bits > 8 ? pix->sum_u16 : pix->sum_u8)(r->sums, row, n);
         }
-        add_sums(c, l, p, r->sums, total);
+        for (int k = 0; k < l->n_channels; k++)
+            if (l->channel[k].plane == p)
+                total[k] += total_of(r->sums, &l->channel[k],
+                                     edge_of(a.x1, l->channel[k].x_shift) -
+                                         edge_of(a.x0, l->channel[k].x_shift));
     }
-    int places = l->bits > 8 ? 5 : 7;
     for (int k = 0; k < l->n_channels; k++) {
         const vl_frame_channel *ch = &l->channel[k];
-        for (int32_t i = 0; ch->plane == p && i < c->nx; i++) {
-            int32_t columns = edge_of(c->x[i + 1], ch->x_shift) - edge_of(c->x[i], ch->x_shift);
-            uint64_t count = (uint64_t)columns * (uint64_t)(to - from);
-            c->level[k][j][i] = (int16_t)(((total[k][i] << places) + count / 2) / count);
-        }
+        if (ch->plane != p)
+            continue;
+        uint64_t columns = (uint64_t)(edge_of(a.x1, ch->x_shift) - edge_of(a.x0, ch->x_shift));
+        uint64_t count = columns * rows;
+        level[k] = (int16_t)(((total[k] << (l->bits > 8 ? 5 : 7)) + count / 2) / count);
     }
 }
 
-void vl_cells_measure(vl_cells *c, const vl_pix *pix, const veil_frame *f, vl_cells_rows *r) {
+void vl_cells_mean(const vl_pix *pix, const veil_frame *f, vl_mask_area a, int32_t most_rows,
+                   vl_cells_rows *r, int16_t level[3]) {
     const vl_frame_layout *l = vl_frame_layout_of(f->format);
+    int32_t step = (a.y1 - a.y0 + most_rows - 1) / most_rows;
     for (int p = 0; p < l->n_planes; p++)
-        for (int32_t j = 0; j < c->ny; j++)
-            measure_row(c, pix, f, p, j, r);
+        mean_of_plane(pix, f, p, a, step, r, level);
+}
+
+void vl_cells_measure(vl_cells *c, const vl_pix *pix, const veil_frame *f, vl_cells_rows *r) {
+    for (int32_t j = 0; j < c->ny; j++)
+        for (int32_t i = 0; i < c->nx; i++) {
+            const vl_mask_area a = {c->x[i], c->y[j], c->x[i + 1], c->y[j + 1]};
+            int16_t level[3] = {0};
+            vl_cells_mean(pix, f, a, a.y1 - a.y0, r, level);
+            for (int k = 0; k < 3; k++)
+                c->level[k][j][i] = level[k];
+        }
+}
+
+void vl_cells_set(vl_cells *c, const veil_frame *f, const uint16_t native[3]) {
+    int unit = vl_frame_layout_of(f->format)->bits > 8 ? 32 : 128;
+    for (int k = 0; k < 3; k++)
+        for (int32_t i = 0; i < c->nx * c->ny; i++)
+            c->level[k][i / c->nx][i % c->nx] = (int16_t)(native[k] * unit);
 }
 
 void vl_cells_solid(vl_cells *c, vl_mask_area a, const veil_frame *f, const uint16_t native[3]) {
     vl_cells_grid(c, a, a, 1);
     c->flat = true;
-    int unit = vl_frame_layout_of(f->format)->bits > 8 ? 32 : 128;
-    for (int k = 0; k < 3; k++)
-        for (int32_t i = 0; i < c->nx * c->ny; i++)
-            c->level[k][i / c->nx][i % c->nx] = (int16_t)(native[k] * unit);
+    vl_cells_set(c, f, native);
 }
 
 /* ------------------------------------------------------------------ from frame to frame */

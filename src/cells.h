@@ -1,5 +1,5 @@
-/* The averages of a hidden area, at most 8x8 cells: all that is known of a face when it is painted
- * over. Measures them, and spreads them to rows of paint. */
+/* The colours that a hidden area is painted with, at most 8x8 cells: averages of what was there
+ * (weak styles), or taken from elsewhere. Measures averages and spreads cells to rows of paint. */
 #ifndef VL_CELLS_H
 #define VL_CELLS_H
 
@@ -39,6 +39,14 @@ void vl_cells_grid(vl_cells *c, vl_mask_area whole, vl_mask_area area, float cou
 
 /* Averages every picture sample of the area. */
 void vl_cells_measure(vl_cells *c, const vl_pix *pix, const veil_frame *f, vl_cells_rows *r);
+
+/* The mean of a part of the picture with even edges, at least 2x2 px, as levels of a cell. Of a
+ * high one not every row is looked at, about most_rows of them. */
+void vl_cells_mean(const vl_pix *pix, const veil_frame *f, vl_mask_area part, int32_t most_rows,
+                   vl_cells_rows *r, int16_t level[3]);
+
+/* All cells of a grid in one colour. */
+void vl_cells_set(vl_cells *c, const veil_frame *f, const uint16_t native[3]);
 
 /* One cell of one colour. */
 void vl_cells_solid(vl_cells *c, vl_mask_area area, const veil_frame *f, const uint16_t native[3]);

@@ -70,42 +70,48 @@ static int draw(veil *v, const veil_frame *f, size_t n, const vl_redact_style *s
     return vl_redact_draw_beside(v->redact, f, v->masks, n, style, aside);
 }
 
-int vl_hide_boxes(veil *v, const veil_frame *f, const vl_rect *boxes, size_t n,
-                  const vl_redact_aside *aside, const vl_settings *set) {
-    float padding = set->s.padding > 0 ? set->s.padding : 0;
+/* The place of the mask around what must be hidden, upright px: padded, then of a common shape. */
+static vl_rect mask_place(vl_steady *steady, uint32_t id, vl_rect need, const vl_settings *set) {
+    vl_rect r = vl_track_grown(need, set->s.padding > 0 ? set->s.padding : 0);
+    return id != 0 ? vl_steady_mask(steady, id, r) : vl_steady_alone(r);
+}
+
+int vl_hide_brought(veil *v, const veil_frame *f, const veil_track *tracks, size_t n,
+                    const vl_settings *set) {
     vl_redact_style style = style_of(&set->s);
-    style.settle = true;
+    vl_motion still = vl_motion_none();
     size_t k = 0;
     int err = reserve_masks(v, n);
+    style.settle = true;
+    vl_steady_next(v->brought, &still);
     for (size_t i = 0; err == VEIL_OK && i < n; i++) {
-        vl_rect r = vl_frame_from_upright(f, vl_track_grown(boxes[i], padding));
+        const veil_track *t = &tracks[i];
+        if (t->decision != VEIL_HIDE)
+            continue;
+        vl_rect r = vl_frame_to_upright(f, (vl_rect){t->x, t->y, t->w, t->h});
+        r = vl_frame_from_upright(f, mask_place(v->brought, t->id, r, set));
         if (!outside(f, r))
             v->masks[k++] = r;
     }
     if (err == VEIL_OK)
-        err = draw(v, f, k, &style, aside);
+        err = draw(v, f, k, &style, NULL);
     if (err != VEIL_OK)
         vl_redact_cover(f);
     return err;
 }
 
-/* Hide zones are hidden whole, whatever is in them. */
-static int hide_zones(veil *v, const veil_frame *f, const vl_settings *set) {
+/* Hide zones, px of f as stored, to out, which has room for all; returns how many. */
+static size_t zones_of(const veil_frame *f, const vl_settings *set, vl_rect *out) {
     float w = (float)vl_frame_upright_width(f), h = (float)vl_frame_upright_height(f);
     size_t n = 0;
-    int err = reserve_masks(v, set->s.n_zones);
-    for (size_t i = 0; err == VEIL_OK && i < set->s.n_zones; i++) {
+    for (size_t i = 0; i < set->s.n_zones; i++) {
         const veil_zone *z = &set->zones[i];
         vl_rect r = {z->x * w, z->y * h, z->w * w, z->h * h};
         r = vl_frame_from_upright(f, r);
         if (z->decision == VEIL_HIDE && r.w > 0 && r.h > 0 && !outside(f, r))
-            v->masks[n++] = r;
+            out[n++] = r;
     }
-    vl_redact_style style = style_of(&set->s);
-    style.shape = VEIL_SHAPE_BOX;
-    if (err == VEIL_OK && n > 0)
-        err = draw(v, f, n, &style, NULL);
-    return err;
+    return n;
 }
 
 /* ------------------------------------------------------------------ what is told */
@@ -212,14 +218,18 @@ static vl_redact_aside clear_faces(veil *v, const veil_frame *f, const vl_entrie
     return (vl_redact_aside){.clear = v->aside, .n_clear = n, .core = v->aside + n};
 }
 
+/* Faces and zones are drawn at once, so that nothing of one is taken to paint the other. */
+
 static int hide_faces(veil *v, const veil_frame *f, const vl_entries *list, const vl_settings *set,
                       veil_result *r) {
-    int err = reserve_masks(v, list->n);
+    size_t room = list->n + set->s.n_zones;
+    int err = reserve_masks(v, room);
     if (err == VEIL_OK)
-        err = reserve_rects(&v->aside, &v->cap_aside, list->n);
+        err = reserve_rects(&v->aside, &v->cap_aside, room);
     if (err != VEIL_OK)
         return err;
     vl_redact_aside aside = clear_faces(v, f, list, set->s.min_score);
+    vl_rect *core = v->aside + aside.n_clear;
     size_t n = 0;
     for (size_t i = 0; i < list->n; i++) {
         const vl_entry *e = &list->e[i];
@@ -227,12 +237,21 @@ static int hide_faces(veil *v, const veil_frame *f, const vl_entries *list, cons
         r->n_hidden += !e->keep;
         if (e->keep || is_behind(e, list, set->s.min_score))
             continue;
-        v->masks[n++] = vl_steady_mask(v->steady, e->id, e->cover);
-        v->aside[aside.n_clear + aside.n_core++] = vl_frame_from_upright(f, e->box);
+        vl_rect mask = vl_frame_from_upright(f, mask_place(v->steady, e->id, e->cover, set));
+        if (outside(f, mask))
+            continue;
+        v->masks[n++] = mask;
+        core[aside.n_core++] = vl_frame_from_upright(f, e->box);
     }
-    /* in place: each box is read before written */
-    err = vl_hide_boxes(v, f, v->masks, n, &aside, set);
-    return err == VEIL_OK ? hide_zones(v, f, set) : err;
+    aside.n_zones = zones_of(f, set, v->masks + n);
+    for (size_t i = 0; i < aside.n_zones; i++)
+        core[aside.n_core++] = v->masks[n + i]; /* nobody who is kept is spared in a zone */
+    vl_redact_style style = style_of(&set->s);
+    style.settle = true;
+    err = draw(v, f, n + aside.n_zones, &style, &aside);
+    if (err != VEIL_OK)
+        vl_redact_cover(f);
+    return err;
 }
 
 static int fix_and_draw(veil *v, const vl_slot *slot, veil_result *r) {
@@ -249,8 +268,10 @@ static int fix_and_draw(veil *v, const vl_slot *slot, veil_result *r) {
     pthread_mutex_unlock(&v->lock);
     if (err != VEIL_OK)
         return err;
-    if (v->steady_epoch != slot->epoch || v->last_covered)
+    if (v->steady_epoch != slot->epoch || v->last_covered) {
         vl_steady_reset(v->steady);
+        vl_redact_forget(v->redact);
+    }
     v->steady_epoch = slot->epoch;
     vl_steady_next(v->steady, &slot->camera);
     err = hide_faces(v, f, list, &set, r);

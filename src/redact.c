@@ -1,9 +1,9 @@
-/* See redact.h. Order of work: shapes (mask.c), groups, averages of every group (cells.c), and only
- * then painting, so that no average is taken of what was drawn and none of a face twice. Groups are
- * painted one over the other; where soft edges meet, their strengths add up. */
+/* See redact.h. Order of work: shapes (mask.c), groups, colours of every group (around.c, cells.c),
+ * and only then painting, so that no colour is taken of what was drawn and no average of a face
+ * twice. Groups are painted one over the other; where soft edges meet, their strengths add up. */
 #include "redact.h"
 
-#include "cells.h"
+#include "around.h"
 #include "cpu.h"
 #include "mem.h"
 #include "overlay.h"
@@ -41,6 +41,9 @@ struct vl_redact {
     size_t distance_room;
     vl_cells *past; /* grids of the drawing before, for style.settle */
     size_t past_room, n_past;
+    vl_mask_area *hidden; /* areas of all groups */
+    size_t hidden_room;
+    vl_around around;
     /* Faces beside the masks: n_clear of them, then n_core. */
     vl_mask *aside;
     size_t aside_room, n_clear, n_core;
@@ -119,6 +122,7 @@ void vl_redact_destroy(vl_redact *r) {
     vl_mem_free(r->group);
     vl_mem_free(r->distance);
     vl_mem_free(r->past);
+    vl_mem_free(r->hidden);
     vl_mem_free(r->aside);
     vl_mem_free(r->aside_distance);
     vl_mem_free(r);
@@ -361,26 +365,39 @@ static size_t make_groups(vl_redact *r, const veil_frame *f, size_t n) {
     return n_groups;
 }
 
+static bool is_weak(veil_style style) {
+    return style == VEIL_STYLE_WEAK_BLUR || style == VEIL_STYLE_WEAK_MOSAIC;
+}
+
 static void measure_groups(vl_redact *r, const veil_frame *f, size_t n,
                            const vl_redact_style *style) {
     uint16_t native[3];
     vl_frame_native_rgb(f, style->fill_rgb, native);
+    for (size_t i = 0; i < n; i++)
+        r->hidden[i] = r->group[i].area;
     for (size_t i = 0; i < n; i++) {
         group *g = &r->group[i];
         if (style->style == VEIL_STYLE_SOLID) {
             vl_cells_solid(&g->cells, g->area, f, native);
             continue;
         }
-        g->cells.flat = style->style == VEIL_STYLE_MOSAIC;
+        g->cells.flat = style->style == VEIL_STYLE_MOSAIC || style->style == VEIL_STYLE_WEAK_MOSAIC;
         vl_cells_grid(&g->cells, g->whole, g->area, style->cells);
-        vl_cells_measure(&g->cells, &r->pix, f, &r->rows);
+        if (is_weak(style->style))
+            vl_cells_measure(&g->cells, &r->pix, f, &r->rows);
+        else
+            vl_around_fill(&r->around, &g->cells, r->hidden, n, &r->pix, f, &r->rows);
     }
 }
 
-/* Averages that tremble cost more in the encoder than they tell the viewer. What is drawn then are
- * averages of the drawing before over the same cells: nothing more of the face than these. */
-static int settle_groups(vl_redact *r, size_t n) {
+/* Colours that tremble cost more in the encoder than they tell the viewer. Of a weak style averages
+ * of the drawing before over the same cells are drawn then: nothing more of the face than these. */
+static int settle_groups(vl_redact *r, size_t n, veil_style style) {
     for (size_t i = 0; i < n; i++) {
+        if (style != VEIL_STYLE_SOLID && !is_weak(style)) {
+            vl_around_ease(&r->group[i].cells, r->past, r->n_past);
+            continue;
+        }
         const vl_cells *best = NULL;
         for (size_t k = 0; k < r->n_past; k++)
             if (vl_cells_nearer(&r->group[i].cells, &r->past[k], best))
@@ -460,7 +477,8 @@ int vl_redact_draw_beside(vl_redact *r, const veil_frame *f, const vl_rect *mask
     int err = vl_frame_check(f);
     if (err != VEIL_OK)
         return err;
-    if (r == NULL || style == NULL || (masks == NULL && n != 0) || n > INT32_MAX)
+    if (r == NULL || style == NULL || (masks == NULL && n != 0) || n > INT32_MAX ||
+        (aside != NULL && aside->n_zones > n))
         return VEIL_E_ARG;
     if (n == 0 || style->style == VEIL_STYLE_NONE)
         return VEIL_OK;
@@ -470,12 +488,17 @@ int vl_redact_draw_beside(vl_redact *r, const veil_frame *f, const vl_rect *mask
     room = r->group;
     ok = make_room(&room, &r->group_room, n, sizeof *r->group) && ok;
     r->group = room;
+    room = r->hidden;
+    ok = make_room(&room, &r->hidden_room, n, sizeof *r->hidden) && ok;
+    r->hidden = room;
     if (!ok || make_rows(r, f) != VEIL_OK || !make_aside(r, f, aside))
         return VEIL_E_NOMEM;
-    size_t used = 0;
+    size_t used = 0, n_faces = aside != NULL ? n - aside->n_zones : n;
+    vl_redact_style zone = *style;
+    zone.shape = VEIL_SHAPE_BOX;
     for (size_t i = 0; i < n; i++) {
         vl_mask *m = &r->mask[used];
-        if (!vl_mask_make(m, f, masks[i], style)) {
+        if (!vl_mask_make(m, f, masks[i], i < n_faces ? style : &zone)) {
             vl_redact_cover(f);
             return VEIL_OK;
         }
@@ -483,7 +506,7 @@ int vl_redact_draw_beside(vl_redact *r, const veil_frame *f, const vl_rect *mask
     }
     size_t n_groups = make_groups(r, f, used);
     measure_groups(r, f, n_groups, style);
-    if (style->settle && settle_groups(r, n_groups) != VEIL_OK)
+    if (style->settle && settle_groups(r, n_groups, style->style) != VEIL_OK)
         return VEIL_E_NOMEM;
     for (size_t i = 0; i < n_groups && err == VEIL_OK; i++) {
         job j = {r, f, vl_frame_layout_of(f->format), &r->group[i], NULL};
@@ -492,6 +515,10 @@ int vl_redact_draw_beside(vl_redact *r, const veil_frame *f, const vl_rect *mask
     if (err == VEIL_OK && vl_overlay_usable(style))
         err = draw_images(r, f, used, style);
     return err;
+}
+
+void vl_redact_forget(vl_redact *r) {
+    r->n_past = 0;
 }
 
 /* ------------------------------------------------------------------ cover */

@@ -53,7 +53,7 @@ static bool part_or_default(float *x, float otherwise) {
 
 static bool enums_valid(const veil_settings *s) {
     return s->keep >= VEIL_KEEP_AUTO && s->keep <= VEIL_KEEP_CHOSEN &&
-           s->style >= VEIL_STYLE_BLUR && s->style <= VEIL_STYLE_NONE &&
+           s->style >= VEIL_STYLE_BLUR && s->style <= VEIL_STYLE_WEAK_MOSAIC &&
            s->shape >= VEIL_SHAPE_ELLIPSE && s->shape <= VEIL_SHAPE_HEAD &&
            s->tracker >= VEIL_TRACKER_BYTETRACK && s->tracker <= VEIL_TRACKER_NONE;
 }
@@ -70,6 +70,10 @@ static bool image_valid(const veil_settings *s) {
 static bool zone_valid(const veil_zone *z) {
     return fabsf(z->x) <= 10 && fabsf(z->y) <= 10 && z->w >= 0 && z->w <= 20 && z->h >= 0 &&
            z->h <= 20 && z->decision >= VEIL_AUTO && z->decision <= VEIL_KEEP;
+}
+
+static bool is_weak(const veil_settings *s) {
+    return s->style == VEIL_STYLE_WEAK_BLUR || s->style == VEIL_STYLE_WEAK_MOSAIC;
 }
 
 /* A caller built against a later version may use fields that we do not know only when they are
@@ -96,6 +100,8 @@ int vl_settings_take(vl_settings *out, const veil_settings *in) {
         !part_or_default(&s.padding, defaults.padding) ||
         !part_or_default(&s.feather, defaults.feather))
         return VEIL_E_ARG;
+    if (is_weak(&s) && s.force_weak != 1)
+        return VEIL_E_WEAK;
     if (s.cells == 0)
         s.cells = defaults.cells;
     if (!(s.cells >= 1 && s.cells <= 8))

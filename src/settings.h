@@ -11,7 +11,8 @@ typedef struct {
     veil_zone zones[VL_SETTINGS_ZONES];
 } vl_settings;
 
-/* VEIL_OK or VEIL_E_ARG; *out is written only on success. */
+/* VEIL_OK, VEIL_E_ARG, or VEIL_E_WEAK for a weak style without force_weak; *out is written only on
+ * success. */
 int vl_settings_take(vl_settings *out, const veil_settings *in);
 
 #endif

@@ -1,5 +1,5 @@
-/* See steady.h. Each axis is followed by itself: size and place are even numbers of px, so that
- * chroma moves with luma and the cells of a mask keep their sizes. */
+/* See steady.h. Sizes are rungs of a ladder of one proportion; each axis is placed by itself. Size
+ * and place are even numbers of px, so that chroma moves with luma and cells keep their sizes. */
 #include "steady.h"
 
 #include "mem.h"
@@ -7,21 +7,26 @@
 
 #include <math.h>
 
-#define SLACK      0.05f /* of the size on each side that a new mask is larger */
-#define SIZE_STEP  0.06f /* of what is needed: sizes are multiples of about so much */
-#define TOO_LARGE  1.35f /* times what is needed: shrunk after a while */
-#define LARGE_MOST 12    /* frames */
+/* One proportion for all: a box as wide as this face tells something of whose it is. Faces are
+ * about 0.75 as wide as high. */
+#define WIDTH_PART 0.8f
+#define RUNG_FIRST 12.0f /* height, px */
+#define RUNG_STEP  1.25f
+#define RUNGS      64
+#define SLACK      0.03f /* of what is needed, on each side, that a new mask is larger */
+#define LARGE_MOST 12    /* frames in which a smaller mask would have done */
 #define FAR_PX     1e6f
 
 typedef struct {
     float at, size; /* px */
     float rest;     /* own movement (zoom, turn) that at has not made yet */
-    int large;      /* frames in which less would have done */
 } axis;
 
 typedef struct {
     uint32_t id;
-    bool used; /* asked for in this frame */
+    bool used;  /* asked for in this frame */
+    float rung; /* height before rounding, px */
+    int large;  /* frames in which less would have done */
     axis x, y;
 } anchor;
 
@@ -66,22 +71,59 @@ static float step_of(float *rest, float by) {
     return step;
 }
 
-static void lay(axis *a, float from, float to) {
-    float need = to - from;
-    float step = even_up(need * SIZE_STEP);
-    float size = step * ceilf(need * (1 + 2 * SLACK) / step);
-    a->at = even_down(from - (size - need) / 2);
-    a->size = even_up(fmaxf(size, to - a->at));
-    a->rest = 0;
-    a->large = 0;
+/* ------------------------------------------------------------------ sizes */
+
+static void rung_size(float raw, float *w, float *h) {
+    *h = even_up(raw);
+    *w = even_up(*h * WIDTH_PART);
 }
 
-static void hold(axis *a, float from, float to) {
-    a->large = a->size > TOO_LARGE * (to - from) + 4 ? a->large + 1 : 0;
-    if (from < a->at || to > a->at + a->size) /* into the middle, so that it stays for a while */
-        a->at = even_down(from - (a->size - to + from) / 2);
-    if (from < a->at || to > a->at + a->size || a->large > LARGE_MOST)
-        lay(a, from, to);
+/* Lowest rung that holds this; a place on even px may cost two more. Its height before rounding. */
+static float rung_for(float need_w, float need_h) {
+    float raw = RUNG_FIRST, w, h;
+    for (int i = 0; i < RUNGS; i++, raw *= RUNG_STEP) {
+        rung_size(raw, &w, &h);
+        if (w >= need_w + 2 && h >= need_h + 2)
+            break;
+    }
+    return raw;
+}
+
+static void place(axis *a, float from, float to, float size) {
+    a->size = size;
+    a->at = even_down(from - (size - to + from) / 2);
+    if (to > a->at + size) /* even_down took too much */
+        a->at = even_up(to - size);
+    a->rest = 0;
+}
+
+/* Moved only when it does not hold from..to any more: into the middle, so that it stays a while. */
+static void follow(axis *a, float from, float to) {
+    if (from < a->at || to > a->at + a->size)
+        place(a, from, to, a->size);
+}
+
+static float roomy_rung(vl_rect need) {
+    return rung_for(need.w * (1 + 2 * SLACK), need.h * (1 + 2 * SLACK));
+}
+
+static void lay(anchor *a, vl_rect need) {
+    float w, h;
+    a->rung = roomy_rung(need);
+    a->large = 0;
+    rung_size(a->rung, &w, &h);
+    place(&a->x, need.x, need.x + need.w, w);
+    place(&a->y, need.y, need.y + need.h, h);
+}
+
+static void hold(anchor *a, vl_rect need) {
+    a->large = roomy_rung(need) < a->rung ? a->large + 1 : 0;
+    if (rung_for(need.w, need.h) > a->rung || a->large > LARGE_MOST) {
+        lay(a, need);
+        return;
+    }
+    follow(&a->x, need.x, need.x + need.w);
+    follow(&a->y, need.y, need.y + need.h);
 }
 
 /* ------------------------------------------------------------------ masks */
@@ -145,17 +187,28 @@ static bool is_place(vl_rect r) {
            r.h < FAR_PX;
 }
 
+static vl_rect mask_of(const anchor *a) {
+    return (vl_rect){a->x.at, a->y.at, a->x.size, a->y.size};
+}
+
+vl_rect vl_steady_alone(vl_rect need) {
+    if (!is_place(need))
+        return need;
+    anchor a;
+    lay(&a, need);
+    return mask_of(&a);
+}
+
 vl_rect vl_steady_mask(vl_steady *s, uint32_t id, vl_rect need) {
     if (!is_place(need))
         return need;
     anchor *a = find(s, id);
-    bool known = a != NULL && is_place((vl_rect){a->x.at, a->y.at, a->x.size, a->y.size});
+    bool known = a != NULL && is_place(mask_of(a));
     if (a == NULL)
         a = add(s, id);
     if (a == NULL)
-        return need;
-    (known ? hold : lay)(&a->x, need.x, need.x + need.w);
-    (known ? hold : lay)(&a->y, need.y, need.y + need.h);
+        return vl_steady_alone(need);
+    (known ? hold : lay)(a, need);
     a->used = true;
-    return (vl_rect){a->x.at, a->y.at, a->x.size, a->y.size};
+    return mask_of(a);
 }

@@ -145,6 +145,8 @@ static int create_stages(veil *v, const veil_options *o) {
     if (err == VEIL_OK)
         err = vl_steady_create(&v->steady);
     if (err == VEIL_OK)
+        err = vl_steady_create(&v->brought);
+    if (err == VEIL_OK)
         err = vl_track_create(&v->tracker);
     if (err == VEIL_OK)
         err = vl_timeline_create(&v->timeline, o->lookahead_ns, held);
@@ -231,6 +233,7 @@ void veil_destroy(veil *v) {
     vl_mem_free(v->masks);
     vl_mem_free(v->aside);
     vl_steady_destroy(v->steady);
+    vl_steady_destroy(v->brought);
     vl_mem_free(v->wishes);
     vl_mem_free(v->out);
     vl_mem_free(v);
@@ -321,24 +324,15 @@ int veil_redact(veil *v, const veil_frame *frame, const veil_track *tracks, size
     int err = vl_frame_check(frame);
     if (err != VEIL_OK)
         return err;
-    vl_rect *boxes = vl_mem_alloc(n + 1, sizeof *boxes);
-    size_t k = 0;
-    for (size_t i = 0; boxes != NULL && i < n; i++)
-        if (tracks[i].decision == VEIL_HIDE)
-            boxes[k++] = vl_frame_to_upright(
-                frame, (vl_rect){tracks[i].x, tracks[i].y, tracks[i].w, tracks[i].h});
     pthread_mutex_lock(&v->draw);
     pthread_mutex_lock(&v->lock);
     vl_settings set = v->set;
     pthread_mutex_unlock(&v->lock);
-    if (boxes == NULL || atomic_load(&v->cover) != 0) {
+    if (atomic_load(&v->cover) != 0)
         vl_redact_cover(frame);
-        err = boxes == NULL ? VEIL_E_NOMEM : VEIL_OK;
-    } else {
-        err = vl_hide_boxes(v, frame, boxes, k, NULL, &set);
-    }
+    else
+        err = vl_hide_brought(v, frame, tracks, n, &set);
     pthread_mutex_unlock(&v->draw);
-    vl_mem_free(boxes);
     return err;
 }
 

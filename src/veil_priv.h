@@ -66,7 +66,7 @@ struct veil {
     size_t cap_masks;
     vl_rect *aside; /* grows */
     size_t cap_aside;
-    vl_steady *steady;
+    vl_steady *steady, *brought; /* masks of our own tracks, of the caller's */
     uint32_t steady_epoch;
     bool last_covered;
 
@@ -96,10 +96,9 @@ int vl_analyse_frame(veil *v, vl_slot *slot);
 /* Fixes and draws the oldest frame, or covers it. VEIL_OK or why it was covered. */
 int vl_hide_frame(veil *v, veil_result *result);
 
-/* Draws boxes (upright px, no padding yet) into f, beside faces that stay clear (px of f as stored;
- * NULL: none); on failure f is covered. */
-int vl_hide_boxes(veil *v, const veil_frame *f, const vl_rect *boxes, size_t n,
-                  const vl_redact_aside *aside, const vl_settings *set);
+/* Draws the masks of tracks the caller brings into f; on failure f is covered. */
+int vl_hide_brought(veil *v, const veil_frame *f, const veil_track *tracks, size_t n,
+                    const vl_settings *set);
 
 void vl_veil_log(veil *v, int level, const char *text);
 

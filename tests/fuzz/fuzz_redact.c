@@ -82,7 +82,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     veil_settings c;
     veil_settings_init(&c, sizeof c);
-    c.style = (veil_style)take(&b, 5);
+    c.style = (veil_style)take(&b, 7);
+    c.force_weak = 1;
     c.shape = (veil_shape)take(&b, 3);
     c.padding = number(&b, -1, 2);
     c.feather = number(&b, -1, 1);

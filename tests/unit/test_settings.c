@@ -35,6 +35,26 @@ static void zero_is_the_default(void **state) {
     assert_true(a.s.padding > 0 && a.s.hold_ns > 0 && a.s.cells >= 1);
 }
 
+/* A weak style has to be asked for twice. */
+static void weak_styles_need_force(void **state) {
+    (void)state;
+    for (int style = VEIL_STYLE_WEAK_BLUR; style <= VEIL_STYLE_WEAK_MOSAIC; style++) {
+        veil_settings s;
+        veil_settings_init(&s, sizeof s);
+        s.style = (veil_style)style;
+        assert_int_equal(take(&s), VEIL_E_WEAK);
+        s.force_weak = -7;
+        assert_int_equal(take(&s), VEIL_E_WEAK);
+        s.force_weak = 1;
+        assert_int_equal(take(&s), VEIL_OK);
+    }
+    veil_settings s;
+    veil_settings_init(&s, sizeof s);
+    s.style = (veil_style)(VEIL_STYLE_WEAK_MOSAIC + 1);
+    s.force_weak = 1;
+    assert_int_equal(take(&s), VEIL_E_ARG);
+}
+
 static void refuses_nonsense(void **state) {
     (void)state;
     veil_settings ok, s;
@@ -121,9 +141,9 @@ static void negative_is_none(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(zero_is_the_default),     cmocka_unit_test(refuses_nonsense),
-        cmocka_unit_test(failure_changes_nothing), cmocka_unit_test(later_versions),
-        cmocka_unit_test(negative_is_none),
+        cmocka_unit_test(zero_is_the_default), cmocka_unit_test(weak_styles_need_force),
+        cmocka_unit_test(refuses_nonsense),    cmocka_unit_test(failure_changes_nothing),
+        cmocka_unit_test(later_versions),      cmocka_unit_test(negative_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

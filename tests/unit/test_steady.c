@@ -85,7 +85,7 @@ static void shrinks_at_last(void **state) {
         mask = vl_steady_mask(s, 1, n == 0 ? large : small);
         assert_true(holds(mask, n == 0 ? large : small));
     }
-    assert_true(mask.w < 80 && mask.h < 80);
+    assert_true(mask.w < 100 && mask.h < 120);
     vl_steady_destroy(s);
 }
 
@@ -112,11 +112,42 @@ static void forgets_and_bears_nonsense(void **state) {
     vl_steady_destroy(s);
 }
 
+static int sizes_seen(float heights[], int n, float h) {
+    for (int i = 0; i < n; i++)
+        if (heights[i] == h)
+            return n;
+    heights[n] = h;
+    return n + 1;
+}
+
+/* The outline says nothing of how wide a face is for its height, and little of its size. */
+static void one_proportion_and_few_sizes(void **state) {
+    (void)state;
+    random_source r = random_from(8);
+    float heights[64];
+    int n = 0;
+    for (int i = 0; i < 20000; i++) {
+        float h = expf((float)random_int(&r, 3000, 6900) / 1000); /* 20 to 1000 px */
+        float w = h * (float)random_int(&r, 500, 800) / 1000;
+        vl_rect need = {(float)random_int(&r, -300, 3000) / 3, (float)random_int(&r, 0, 3000) / 3,
+                        w, h};
+        vl_rect mask = vl_steady_alone(need);
+        assert_true(holds(mask, need));
+        assert_true(mask.w >= 0.8f * mask.h && mask.w < 0.8f * mask.h + 2.01f);
+        assert_true(mask.h < h * 1.06f * 1.25f + 6);
+        n = sizes_seen(heights, n, mask.h);
+        vl_rect slim = {need.x, need.y, h * 0.5f, h}, wide = {need.x, need.y, h * 0.79f, h};
+        assert_true(vl_steady_alone(slim).h == vl_steady_alone(wide).h || h < 60);
+    }
+    assert_in_range(n, 10, 20);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_every_box),
         cmocka_unit_test(moves_with_the_camera),
         cmocka_unit_test(shrinks_at_last),
+        cmocka_unit_test(one_proportion_and_few_sizes),
         cmocka_unit_test(forgets_and_bears_nonsense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
