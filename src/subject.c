@@ -8,16 +8,17 @@
 #define MS       1000000
 #define PRIOR    (-1.735f) /* log odds of P = 0.15 */
 #define LOWEST   (-5.0f)
-#define HIGHEST  2.5f /* so that contrary votes hide within a quarter of a second */
-#define VOTE_MAX 3.0f /* P = 0.95 */
-#define RATE     4.5f /* a second */
-#define FORGET_S 3.0f /* towards the prior */
-/* A vote for interview below this (P = 0.59) is none: a network that does not know must uncover
- * nobody, however long it looks. */
-#define DEADBAND        0.35f
+#define HIGHEST  2.5f  /* so that contrary votes hide within a quarter of a second */
+#define VOTE_MAX 3.0f  /* P = 0.95 */
+#define RATE     6.0f  /* a second */
+#define FORGET_S 2.25f /* towards the prior */
+/* A vote for interview below this (P = 0.66) is none, and less than 0.26 above it (P = 0.71) lose
+ * to forgetting: a network that does not know, or only leans to one side, must uncover nobody,
+ * however long it looks. */
+#define DEADBAND        0.65f
 #define VOTE_MAX_NS     (120 * MS) /* longest time one vote stands for */
 #define VOTE_FIRST_NS   (33 * MS)
-#define HYSTERESIS      1.5f
+#define HYSTERESIS      2.5f /* who was shown is not hidden by one doubtful second */
 #define VOTES_MIN       4
 #define FOR_MIN_NS      (120 * MS)
 #define SURE_GAP_NS     (400 * MS) /* a longer gap may hide a change of person */
