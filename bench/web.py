@@ -12,7 +12,7 @@ import threading
 import time
 
 VEIL = os.environ.get("VEIL", "veil")
-CLIP, SECONDS = sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 20
+CLIP, SECONDS = sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 15
 JSON = {"Content-Type": "application/json"}
 HOSTILE = [b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
            b"GET /state HTTP/1.1\r\nHost: evil.example\r\n\r\n",
@@ -36,15 +36,15 @@ def live(port):
     return json.loads(request(port, "GET", "/state")[1])["live"]
 
 
-def view(port, stop, counts, i):
+def view(port, stop, counts, i, path, mark):
     """Reads the stream in large pieces and counts its pictures."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
-        s.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        s.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
         while not stop.is_set():
             data = s.recv(1 << 18)
             if not data:
                 return
-            counts[i] += data.count(b"--veilframe")
+            counts[i] += data.count(mark)
 
 
 def attack(port, stop, counts, i, per_s):
@@ -124,8 +124,9 @@ def main():
         jobs(port, p.pid, folder + "/small.png", int(os.environ.get("JOBS", "1000")))
         request(port, "POST", "/sources", '{"file":"clip.mp4","loop":true}', JSON)
         time.sleep(3)
-        run(port, "nobody", (view, 0))
-        run(port, "20 viewers, pictures", (view, 20))
+        run(port, "nobody", (view, 0), b"", b"")
+        run(port, "20 viewers of the video, frames", (view, 20), b"/video", b"moof")
+        run(port, "20 viewers of JPEG, pictures", (view, 20), b"/stream", b"--veilframe")
         run(port, "hostile requests", (attack, 25), 20)
         print("health:", request(port, "GET", "/health")[1].decode())
     finally:
