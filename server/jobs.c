@@ -149,7 +149,7 @@ static void expire(jobs *j) {
         next = b->next;
         if (b->ended_ns == 0)
             continue;
-        if (n > DONE_MAX || now_ns - b->ended_ns > (int64_t)j->options.keep_s * NS_PER_S) {
+        if (n > DONE_MAX || now_ns - b->ended_ns >= (int64_t)j->options.keep_s * NS_PER_S) {
             drop(j, b);
             n--;
         }
@@ -172,6 +172,8 @@ static int on_progress(void *user, int64_t frames, int64_t expected, media_error
     u->job->frames = frames;
     u->job->expected = expected;
     bool due = now_ns - u->checked_ns > NS_PER_S;
+    if (due)
+        expire(j); /* the others: this one may take hours */
     bool full = due && disk_bytes(j) > j->options.disk_max;
     bool late = now_ns - u->job->begun_ns > JOB_S_MAX * NS_PER_S;
     pthread_mutex_unlock(&j->lock);
@@ -481,6 +483,7 @@ static json_t *one_json(const jobs *j, const job *b) {
 json_t *jobs_json(jobs *j) {
     json_t *list = json_array();
     pthread_mutex_lock(&j->lock);
+    expire(j);
     for (const job *b = j->first; b; b = b->next) {
         if (!b->removed)
             json_array_append_new(list, one_json(j, b));
@@ -492,6 +495,7 @@ json_t *jobs_json(jobs *j) {
 
 json_t *jobs_one_json(jobs *j, const char *id) {
     pthread_mutex_lock(&j->lock);
+    expire(j);
     const job *b = find(j, id);
     json_t *json = b && !b->removed ? one_json(j, b) : NULL;
     pthread_mutex_unlock(&j->lock);
@@ -519,6 +523,7 @@ int jobs_open(jobs *j, const char *id, bool report, jobs_file *out) {
     int status = MHD_HTTP_NOT_FOUND;
     *out = (jobs_file){.fd = -1};
     pthread_mutex_lock(&j->lock);
+    expire(j);
     const job *b = find(j, id);
     if (b && !b->removed && b->state != JOB_DONE)
         status = MHD_HTTP_CONFLICT;
