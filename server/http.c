@@ -438,13 +438,16 @@ static struct MHD_Daemon *start_daemon(http *h, int fd) {
     const http_options *o = &h->options;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                      (o->certificate ? (unsigned)MHD_USE_TLS : 0u);
-    struct MHD_OptionItem tls[3] = {{MHD_OPTION_END, 0, NULL}};
+    static const char *const versions = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    struct MHD_OptionItem tls[4] = {{MHD_OPTION_END, 0, NULL}};
     if (o->certificate) { /* memcpy: the library takes them without const */
         tls[0].option = MHD_OPTION_HTTPS_MEM_CERT;
         memcpy(&tls[0].ptr_value, &o->certificate, sizeof(void *));
         tls[1].option = MHD_OPTION_HTTPS_MEM_KEY;
         memcpy(&tls[1].ptr_value, &o->key, sizeof(void *));
-        tls[2].option = MHD_OPTION_END;
+        tls[2].option = MHD_OPTION_HTTPS_PRIORITIES;
+        memcpy(&tls[2].ptr_value, &versions, sizeof(void *));
+        tls[3].option = MHD_OPTION_END;
     }
     return MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,

@@ -47,15 +47,17 @@ def until(condition, what, patience_s=PATIENCE_S):
 
 
 class Server:
-    def __init__(self, *args, data=None, keep=False):
+    def __init__(self, *args, data=None, listen="127.0.0.1:0", tls=None):
+        """tls: a context of ssl, when args name a certificate."""
         self.own = None if data else tempfile.mkdtemp(prefix="veil-web-")
         self.data = data or self.own
+        self.tls = tls
         self.log = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([VEIL, "serve", "--listen", "127.0.0.1:0", "--data",
+        self.process = subprocess.Popen([VEIL, "serve", "--listen", listen, "--data",
                                          self.data, *args], stdout=subprocess.PIPE,
                                         stderr=self.log, stdin=subprocess.DEVNULL)
         line = self.process.stdout.readline().decode()
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/(?:#token=(\S+))?", line)
+        found = re.search(r"https?://[\d.]+:(\d+)/(?:#token=(\S+))?", line)
         if not found:
             raise AssertionError("it did not start: " + line + self.messages())
         self.port, self.token = int(found.group(1)), found.group(2)
@@ -82,7 +84,9 @@ class Server:
 
     def request(self, method, path, body=None, headers=None):
         """Returns (status, headers, bytes)."""
-        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        kind = http.client.HTTPSConnection if self.tls else http.client.HTTPConnection
+        c = kind("127.0.0.1", self.port, timeout=PATIENCE_S,
+                 **({"context": self.tls} if self.tls else {}))
         try:
             try:
                 c.request(method, path, body, headers or {})
