@@ -18,7 +18,8 @@ typedef struct {
     float ring;            /* ellipse: outer radius squared less 1, > 0 */
     vl_mask_area whole;    /* soft edge included */
     vl_mask_area area;     /* the part inside the frame; empty when outside */
-    int32_t group;         /* masks of one group share their averages */
+    int32_t group;         /* masks of one group share their colours */
+    size_t origin;         /* index among those that were asked for */
     const float *distance; /* one for each column of area, see vl_mask_distances */
 } vl_mask;
 
@@ -30,7 +31,7 @@ bool vl_mask_make(vl_mask *m, const veil_frame *f, vl_rect box, const vl_redact_
 bool vl_mask_make_clear(vl_mask *m, const veil_frame *f, vl_rect box);
 
 /* Gives masks that overlap by a good part of the smaller the same group number: two grids of
- * averages over one face would tell more of it than one. */
+ * averages over one face would tell more of it than one, and two paints would show an edge. */
 void vl_mask_group(vl_mask *masks, size_t n);
 
 /* Fills area.x1 - area.x0 horizontal distances and keeps the pointer for vl_mask_row. */

@@ -218,8 +218,8 @@ static bool aside_row(vl_redact *r, const group *g, const vl_mask *m, int32_t y,
     return true;
 }
 
-/* Takes the faces that stay clear out of a row of a group's alpha, and puts hidden ones in again.
- */
+/* Takes the faces that stay clear out of a row of a group's alpha, and puts its hidden ones in
+ * again. */
 static void spare_row(vl_redact *r, const group *g, int32_t y, uint8_t *alpha) {
     int32_t x0, x1;
     for (size_t i = 0; i < r->n_clear; i++) {
@@ -230,8 +230,9 @@ static void spare_row(vl_redact *r, const group *g, int32_t y, uint8_t *alpha) {
             *a = *a < most ? *a : most;
         }
     }
-    for (size_t i = r->n_clear; i < r->n_clear + r->n_core; i++) {
-        if (!aside_row(r, g, &r->aside[i], y, &x0, &x1))
+    for (size_t i = g->first; i < g->first + g->n; i++) {
+        size_t core = r->mask[i].origin;
+        if (core >= r->n_core || !aside_row(r, g, &r->aside[r->n_clear + core], y, &x0, &x1))
             continue;
         for (int32_t x = x0; x < x1; x++) {
             uint8_t least = r->alpha_aside[x], *a = &alpha[x - g->area.x0];
@@ -451,10 +452,8 @@ static bool make_aside(vl_redact *r, const veil_frame *f, const vl_redact_aside 
             r->n_clear = r->n_core = 0; /* nothing is spared beside a face that is anywhere */
             return true;
         }
-        if (m->area.x0 < m->area.x1 && m->area.y0 < m->area.y1) {
-            px += (size_t)(m->area.x1 - m->area.x0);
-            r->n_core++;
-        }
+        px += (size_t)(m->area.x1 - m->area.x0);
+        r->n_core++;
     }
     room = r->aside_distance;
     ok = ok && make_room(&room, &r->aside_distance_room, px + 1, sizeof *r->aside_distance);
@@ -502,6 +501,7 @@ int vl_redact_draw_beside(vl_redact *r, const veil_frame *f, const vl_rect *mask
             vl_redact_cover(f);
             return VEIL_OK;
         }
+        m->origin = i;
         used += m->area.x0 < m->area.x1 && m->area.y0 < m->area.y1;
     }
     size_t n_groups = make_groups(r, f, used);

@@ -27,8 +27,9 @@ typedef struct {
                              hidden whole: count them among the cores as well */
     const vl_rect *clear; /* boxes whose inner ellipse no mask may reach into ... */
     size_t n_clear;
-    const vl_rect *core; /* ... but where a hidden face itself is: these boxes are hidden whole */
-    size_t n_core;
+    const vl_rect
+        *core;     /* ... but where a hidden face itself is: box i of mask i is hidden whole */
+    size_t n_core; /* the first masks have one */
 } vl_redact_aside;
 
 int vl_redact_create(vl_redact **out);

@@ -10,11 +10,11 @@
 #include <string.h>
 
 #define ENTRIES_FIRST   32
-#define BACKFILL_NS     400000000 /* a birth is carried back at most so long */
+#define BACKFILL_NS     800000000 /* a birth is carried back at most so long */
 #define VELOCITY_NS     200000000 /* detections after birth that give its velocity */
 #define VELOCITY_MIN_NS 60000000  /* a shorter path says nothing */
 #define BACK_GROW       0.06f     /* of the size on each side, one frame back */
-#define BACK_GROW_MAX   0.35f     /* at BACKFILL_NS */
+#define BACK_GROW_MAX   0.50f     /* at BACKFILL_NS */
 #define GAP_GROW        0.08f     /* interpolated boxes */
 #define NEAR_SIZES      0.5f      /* a neighbour nearer than this is covered where it was */
 #define WEAK_OVERLAP    0.25f /* of boxes enlarged by WEAK_BUFFER: a weak detection is the face */

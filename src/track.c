@@ -24,6 +24,9 @@
 #define DAMP_S          0.4f /* a lost face's velocity fades */
 #define GROW_START      0.06f
 #define GROW_END        0.35f /* part of the size on each side when the hold ends */
+#define BEHIND_GROW     0.15f /* of the kept face's box on each side: hair and neck hide as well */
+#define BEHIND_MOST_NS  5000000000
+#define BEHIND_SEEN_NS  200000000 /* ago */
 #define NS              1e-9f
 
 struct vl_tracker {
@@ -333,6 +336,7 @@ static void see(vl_track *k, const veil_detection *d, int64_t pts_ns, float nois
     k->lost = 0;
     k->hits++;
     k->seen_ns = pts_ns;
+    k->behind_ns = 0;
 }
 
 static int start(vl_tracker *t, const veil_detection *d, int64_t pts_ns) {
@@ -345,6 +349,34 @@ static int start(vl_tracker *t, const veil_detection *d, int64_t pts_ns) {
     return VEIL_OK;
 }
 
+/* Lost where a larger face is that is seen and kept: it is behind it, and the time there does not
+ * count, so that it is still hidden when it comes out. */
+static bool is_behind(const vl_tracker *t, const vl_track *k, int64_t pts_ns) {
+    float x = k->box.x + k->box.w / 2, y = k->box.y + k->box.h / 2;
+    for (size_t i = 0; i < t->n; i++) {
+        const vl_track *o = &t->tracks[i];
+        vl_rect r = vl_track_grown(o->box, BEHIND_GROW);
+        if (o != k && pts_ns - o->seen_ns <= BEHIND_SEEN_NS && o->evidence.keep &&
+            o->box.w * o->box.h > k->box.w * k->box.h && x > r.x && x < r.x + r.w && y > r.y &&
+            y < r.y + r.h)
+            return true;
+    }
+    return false;
+}
+
+static void wait_behind(vl_tracker *t, int64_t pts_ns, int64_t dt_ns) {
+    for (size_t i = 0; i < t->n; i++) {
+        vl_track *k = &t->tracks[i];
+        if (k->lost > 0 && !k->evidence.keep && k->behind_ns < BEHIND_MOST_NS &&
+            is_behind(t, k, pts_ns))
+            k->behind_ns += dt_ns;
+    }
+}
+
+static int64_t lost_ns(const vl_track *k, int64_t pts_ns) {
+    return pts_ns - k->seen_ns - k->behind_ns;
+}
+
 /* A detection is hidden together with where the filter takes the face to be; a lost face more the
  * longer it is lost. */
 static void set_cover(vl_track *k, int64_t pts_ns, int64_t hold_ns) {
@@ -352,7 +384,7 @@ static void set_cover(vl_track *k, int64_t pts_ns, int64_t hold_ns) {
         k->cover = vl_track_hull(k->box, vl_kalman_box(&k->k));
         return;
     }
-    float part = hold_ns > 0 ? (float)(pts_ns - k->seen_ns) / (float)hold_ns : 0;
+    float part = hold_ns > 0 ? (float)lost_ns(k, pts_ns) / (float)hold_ns : 0;
     part = fminf(fmaxf(part, 0), 1);
     float size = sqrtf(fmaxf(k->box.w * k->box.h, 1));
     float spread = fminf(vl_kalman_spread_px(&k->k) / size, GROW_END);
@@ -364,7 +396,7 @@ static void drop(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns) {
     for (size_t i = 0; i < t->n; i++) {
         const vl_track *k = &t->tracks[i];
         bool gone = k->lost > 0 &&
-                    (rules->kind == VEIL_TRACKER_NONE || pts_ns - k->seen_ns > rules->hold_ns);
+                    (rules->kind == VEIL_TRACKER_NONE || lost_ns(k, pts_ns) > rules->hold_ns);
         if (!gone)
             t->tracks[kept++] = *k;
     }
@@ -392,6 +424,7 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
                   const vl_motion *camera, const veil_detection *dets, size_t n_dets) {
     if (n_dets > VL_TRACK_DET_MAX)
         return VEIL_E_SIZE;
+    int64_t dt_ns = t->started && pts_ns > t->pts_ns ? pts_ns - t->pts_ns : 0;
     predict(t, rules, pts_ns, camera);
     if (dets != NULL) {
         memset(t->det_used, 0, VL_TRACK_DET_MAX);
@@ -404,6 +437,7 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
             const veil_detection *d = &dets[t->det_of_track[i]];
             see(&t->tracks[i], d, pts_ns, d->score < rules->min_score ? 3.0f : 1.0f);
         }
+        wait_behind(t, pts_ns, dt_ns);
         drop(t, rules, pts_ns);
         for (size_t i = 0; i < n_dets; i++) {
             if (t->det_used[i] || dets[i].score < rules->min_score)
@@ -414,6 +448,8 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
                 return err;
         }
     }
+    if (dets == NULL)
+        wait_behind(t, pts_ns, dt_ns);
     for (size_t i = 0; i < t->n; i++)
         set_cover(&t->tracks[i], pts_ns, rules->hold_ns);
     return VEIL_OK;

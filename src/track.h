@@ -36,6 +36,7 @@ typedef struct {
     uint32_t age, lost; /* frames since birth, since the last detection */
     uint32_t hits;      /* detections */
     int64_t born_ns, seen_ns;
+    int64_t behind_ns; /* since then, time in which a kept face was before it */
     int64_t gap_ns; /* time between this frame's detection and the one before, 0: none or first */
     vl_evidence evidence;
 } vl_track;

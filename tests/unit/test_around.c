@@ -197,7 +197,7 @@ static void zones_are_boxes(void **state) {
     vl_redact *r = NULL;
     assert_int_equal(vl_redact_create(&r), VEIL_OK);
     vl_redact_aside aside = {
-        .clear = &kept, .n_clear = 1, .core = &s.box[1], .n_core = 1, .n_zones = 1};
+        .clear = &kept, .n_clear = 1, .core = s.box, .n_core = 2, .n_zones = 1};
     assert_int_equal(vl_redact_draw_beside(r, &p.frame, s.box, 2, &s.style, &aside), VEIL_OK);
     for (int32_t y = 0; y < 130; y++)
         for (int32_t x = 0; x < 200; x++)

@@ -121,7 +121,7 @@ static void weak_detections_lead_back(void **state) {
                 assert_true(
                     covers(list->e[0].cover, 100 + 8 * (float)(i < 20 ? i : 20), 50, 20, 20));
             } else {
-                assert_int_equal(list->n, i < 15 ? 0 : 1); /* 400 ms */
+                assert_int_equal(list->n, i < 5 ? 0 : 1); /* 800 ms */
             }
             vl_timeline_pop(t);
         }
