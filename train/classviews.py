@@ -16,6 +16,27 @@ CANVASES = (((640, 384), 14), ((512, 512), 13), ((448, 448), 16))
 CROWDS = {"wider", "shanghaitech_B", "maskon", "facemask_ilc2021", "street_lschen"}
 
 
+def soften(img, faces, rng):
+    """Take one class out of focus, whichever: a network that sees only sharp interviewees learns
+    sharpness instead of what they do. Faces below 12 px are soft anyway."""
+    boxes, kind, label = faces
+    some = np.flatnonzero((kind == 0) & (label >= 0) & (boxes[:, 3] >= 12))
+    if not len(some):
+        return img
+    which = some[(label[some] >= 0.5) == (rng.random() < 0.6)]
+    if not len(which):
+        return img
+    h, w = img.shape[:2]
+    mask = np.zeros((h, w), np.float32)
+    for x, y, bw, bh in boxes[which]:  # head, shoulders and what is below them
+        cv2.ellipse(mask, (int(x + bw / 2), int(y + bh / 2)), (int(0.9 * bw), int(0.9 * bh)), 0, 0, 360, 1, -1)
+        cv2.rectangle(mask, (int(x - 0.6 * bw), int(y + bh)), (int(x + 1.6 * bw), int(y + 4 * bh)), 1, -1)
+    size = float(np.median(boxes[which, 3]))
+    mask = cv2.GaussianBlur(mask, (0, 0), 0.15 * size + 0.5)[..., None]
+    soft = cv2.GaussianBlur(img, (0, 0), size * rng.uniform(0.02, 0.07) + 0.3)
+    return (img + mask * (soft.astype(np.float32) - img)).astype(np.uint8)
+
+
 class Speakers:
     """Keyed speakers to place in front of a picture."""
 
@@ -124,6 +145,8 @@ class MixedBatches(CropBatches):
                 img[:h, :w] = tile
             else:
                 img, faces = views.whole(img, faces, canvas, max(canvas) * rng.uniform(0.6, 1.0), rng)
+            if rng.random() < 0.3:
+                img = soften(img, faces, rng)
         img, faces = augment(img, faces, rng, turn=rng.random() < 0.3)
         return img, faces, weight, 1.0
 

@@ -46,6 +46,26 @@ class Faces:
         self.weight = np.array([SOURCE_WEIGHT.get(s, 1.0) for s in self.source])
         self.want = None  # how much each face is looked for by crops; None = all alike
 
+    def add_labels(self, file):
+        """Classes given later (labels/*.jsonl): image, box -> class, or null where a box is no face."""
+        at = {r["image"]: i for i, r in enumerate(self.rows)}
+        added = 0
+        for line in need(file, "labels").read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            i = at.get(row["image"])
+            if i is None or self.labelled[i]:
+                continue
+            a, b = self.first[i], self.first[i + 1]
+            for f in row["faces"]:
+                k = a + np.flatnonzero(np.abs(self.boxes[a:b] - np.array(f["box"], np.float32)).max(1) < 0.6)
+                if f["class"] is None:
+                    self.kind[k] = 1
+                else:
+                    self.label[k] = CLASSES[f["class"]]
+            self.labelled[i], self.doubtful[i] = True, bool(row.get("doubtful"))
+            added += 1
+        return added
+
     def look_for_hard(self, file):
         """Show the faces that hard.py found missed, and their pictures, more often."""
         score = np.load(need(file, "scores of hard.py"))["score"]

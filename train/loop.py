@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import parallel
+from . import muon, parallel
 from .curves import draw
 from .model import Detector
 
@@ -53,6 +53,7 @@ def add_arguments(ap, run, minutes, lr):
     ap.add_argument("--batch", type=int, default=32)
     ap.add_argument("--size", type=int, default=320, help="side of the training crops")
     ap.add_argument("--lr", type=float, default=lr)
+    ap.add_argument("--optimizer", choices=("adamw", "muon"), default="muon")
     ap.add_argument("--warmup", type=int, default=300, help="steps until the full rate")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--workers", type=int, default=2)
@@ -106,7 +107,10 @@ class Loop:
             self.model.load_state_dict(load_model(init)[0].state_dict())
         self.model.to(args.device, memory_format=torch.channels_last).train()
         self.ema = Average(self.model)
-        self.opt = torch.optim.AdamW(parameter_groups(self.model, 0.03), lr=args.lr, betas=(0.9, 0.99))
+        if args.optimizer == "muon":
+            self.opt = muon.Muon(muon.groups(self.model, 0.03), lr=args.lr)
+        else:
+            self.opt = torch.optim.AdamW(parameter_groups(self.model, 0.03), lr=args.lr, betas=(0.9, 0.99))
         self.step, self.epoch, self.spent, self.seen = 0, 0, 0.0, 0
         self.done, self.stop = 0.0, False
         if args.resume:
@@ -120,9 +124,11 @@ class Loop:
         self.model.load_state_dict(ck["model"])
         self.ema.model.load_state_dict(ck["ema"])
         self.ema.steps = ck["ema_steps"]
+        if ck["args"].get("optimizer", "adamw") != self.a.optimizer:
+            raise SystemExit(f"{path} was trained with --optimizer {ck['args'].get('optimizer', 'adamw')}")
         self.opt.load_state_dict(ck["optimizer"])
         self.step, self.epoch, self.spent, self.seen = ck["step"], ck["epoch"], ck["spent"], ck["seen"]
-        torch.set_rng_state(ck["rng"])
+        torch.set_rng_state(ck["rng"].cpu())
 
     def state(self):
         return {"model_name": self.a.model, "model": self.model.state_dict(), "ema": self.ema.model.state_dict(),

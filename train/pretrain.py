@@ -16,7 +16,7 @@ def evaluate(model):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
-    add_arguments(ap, "pretrain", minutes=60, lr=2e-3)
+    add_arguments(ap, "pretrain", minutes=60, lr=6e-3)
     a = ap.parse_args()
     data = Faces(a.data or DATA)
     if a.hard:

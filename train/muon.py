@@ -1,0 +1,73 @@
+"""Muon: momentum whose step is turned into the nearest orthogonal matrix, for convolution weights.
+
+After Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/), with the scale of Liu et al.
+2025 (arXiv 2502.16982), under which rates and decay of AdamW carry over. Everything that is no
+matrix (batch norm, biases) and the thin first and last layers stay with AdamW.
+"""
+import torch
+
+STEEP = (3.4445, -4.7750, 2.0315)  # quintic whose iterates pull all singular values towards 1
+
+
+def orthogonal(g, rounds=5):
+    """Nearly the orthogonal factor of g (m,n), by Newton-Schulz iterations in bfloat16."""
+    x = g if g.shape[0] <= g.shape[1] else g.T
+    x = (x / (x.norm() + 1e-7)).bfloat16()
+    a, b, c = STEEP
+    for _ in range(rounds):
+        s = x @ x.T
+        x = a * x + (b * s + c * s @ s) @ x
+    return (x if g.shape[0] <= g.shape[1] else x.T).to(g.dtype)
+
+
+def suits(name, p):
+    """Convolution weights with enough rows on both sides for directions to matter."""
+    return p.ndim == 4 and min(p.shape[0], p.shape[1]) >= 8
+
+
+class Muon(torch.optim.Optimizer):
+    """Parameter groups with `muon: True` take orthogonal steps, the others AdamW's."""
+
+    def __init__(self, groups, lr, betas=(0.9, 0.99), momentum=0.95):
+        super().__init__(groups, dict(lr=lr, betas=betas, momentum=momentum, weight_decay=0.0, muon=False, eps=1e-8))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                (self._turned if group["muon"] else self._adam)(p, p.grad, self.state[p], group)
+
+    @staticmethod
+    def _turned(p, g, state, group):
+        if not state:
+            state["momentum"] = torch.zeros_like(p)
+        m, beta = state["momentum"], group["momentum"]
+        m.lerp_(g, 1 - beta)
+        step = g.lerp(m, beta).flatten(1)
+        scale = 0.2 * max(step.shape) ** 0.5  # the size that AdamW's steps have
+        p.add_(orthogonal(step).view_as(p), alpha=-group["lr"] * scale)
+
+    @staticmethod
+    def _adam(p, g, state, group):
+        if not state:
+            state["step"], state["mean"], state["square"] = 0, torch.zeros_like(p), torch.zeros_like(p)
+        state["step"] += 1
+        b1, b2 = group["betas"]
+        state["mean"].lerp_(g, 1 - b1)
+        state["square"].mul_(b2).addcmul_(g, g, value=1 - b2)
+        k = state["step"]
+        root = (state["square"] / (1 - b2 ** k)).sqrt_().add_(group["eps"])
+        p.addcdiv_(state["mean"], root, value=-group["lr"] / (1 - b1 ** k))
+
+
+def groups(model, decay):
+    """Parameter groups of a network: turned matrices, other weights, the rest without decay."""
+    named = list(model.named_parameters())
+    turned = [p for n, p in named if suits(n, p)]
+    other = [p for n, p in named if p.ndim > 1 and not suits(n, p)]
+    return [{"params": turned, "weight_decay": decay, "muon": True},
+            {"params": other, "weight_decay": decay},
+            {"params": [p for _, p in named if p.ndim <= 1]}]
