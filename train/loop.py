@@ -112,7 +112,7 @@ class Loop:
         else:
             self.opt = torch.optim.AdamW(parameter_groups(self.model, 0.03), lr=args.lr, betas=(0.9, 0.99))
         self.step, self.epoch, self.spent, self.seen = 0, 0, 0.0, 0
-        self.done, self.stop = 0.0, False
+        self.done, self.stop, self.asked = 0.0, False, False
         if args.resume:
             self._resume()
 
@@ -156,7 +156,8 @@ class Loop:
         self.opt.zero_grad(set_to_none=True)
         total.backward()
         self.step += 1
-        self.done, self.stop = parallel.average(list(self.model.parameters()), self.progress(), self.stop)
+        # a signal that comes during the exchange counts for the next step
+        self.done, self.stop = parallel.average(list(self.model.parameters()), self.progress(), self.asked)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
         lr = self.rate(self.done)
         for g in self.opt.param_groups:
@@ -168,7 +169,7 @@ class Loop:
 
     def ask_to_stop(self, *_):
         """A stop signal: keep what was learnt since the last checkpoint, then end."""
-        self.stop = True
+        self.asked = True
 
     def log(self, row):
         path = self.folder / "log.csv"
