@@ -337,6 +337,7 @@ const route api_routes[] = {
     {METHOD_GET, 0, "/jobs/{id}/report", api_get_report, NULL},
     {METHOD_GET, 0, "/explain", api_get_explain, NULL},
     {METHOD_POST, ROUTE_UPLOAD, "/explain", api_post_explain, api_begin_explain},
+    {METHOD_POST, 0, "/explain/live", api_post_explain_live, NULL},
     {METHOD_GET, ROUTE_OPEN, "/api", page_get_api, NULL},
     {METHOD_GET, ROUTE_OPEN | ROUTE_LOOSE, "/", page_get, NULL},
     PAGE_ROUTES};

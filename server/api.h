@@ -25,8 +25,12 @@ void api_get_events(server *s, http_request *r);
 /* Whether the body may be an upload; replies when not. */
 bool api_has_media_type(http_request *r);
 
+/* A copy of a picture that went out so long ago at most; false after replying. */
+bool api_take_snapshot(server *s, http_request *r, int64_t age_ns, snapshot *out);
+
 /* api_explain.c */
 void api_get_explain(server *s, http_request *r);
+void api_post_explain_live(server *s, http_request *r);
 void api_begin_explain(server *s, http_request *r);
 void api_post_explain(server *s, http_request *r);
 

@@ -9,9 +9,9 @@
 #include <strings.h>
 #include <time.h>
 
-#define PIECE_BYTES_MAX   (4 << 20)
-#define SNAPSHOT_FRESH_NS INT64_C(500000000)
-#define SNAPSHOT_WAIT_MS  700
+#define PIECE_BYTES_MAX  (4 << 20)
+#define SNAPSHOT_AGE_NS  INT64_C(500000000)
+#define SNAPSHOT_WAIT_MS 700
 
 /* ---------------------------------------------------------------- sources */
 
@@ -264,33 +264,39 @@ void api_get_events(server *s, http_request *r) {
 }
 
 /* Waits a moment for the pulse to make one, when nobody has been watching. */
-void api_get_snapshot(server *s, http_request *r) {
-    char *copy = NULL;
-    size_t size = 0;
+bool api_take_snapshot(server *s, http_request *r, int64_t age_ns, snapshot *out) {
     struct timespec until;
+    memset(out, 0, sizeof *out);
     pthread_rwlock_rdlock(&s->live_lock);
     bool runs = s->live != NULL;
     pthread_rwlock_unlock(&s->live_lock);
     if (!runs) {
         reply_problem(r, MHD_HTTP_CONFLICT, "nothing runs");
-        return;
+        return false;
     }
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += SNAPSHOT_WAIT_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
+    int64_t oldest_ns = http_now_ns() - age_ns;
     pthread_mutex_lock(&s->snapshot_lock);
     s->snapshot_wanted_ns = http_now_ns();
     int ret = 0;
-    while (ret == 0 && http_now_ns() - s->snapshot_ns > SNAPSHOT_FRESH_NS)
+    while (ret == 0 && (!s->snapshot.jpeg || s->snapshot.made_ns < oldest_ns))
         ret = pthread_cond_timedwait(&s->snapshot_there, &s->snapshot_lock, &until);
-    if (ret == 0 && s->snapshot && (copy = malloc(s->snapshot_size))) {
-        size = s->snapshot_size;
-        memcpy(copy, s->snapshot, size);
+    char *copy = ret == 0 ? malloc(s->snapshot.size) : NULL;
+    if (copy) {
+        *out = s->snapshot;
+        out->jpeg = memcpy(copy, s->snapshot.jpeg, s->snapshot.size);
     }
     pthread_mutex_unlock(&s->snapshot_lock);
-    if (copy)
-        reply_bytes(r, "image/jpeg", copy, size);
-    else
+    if (!copy)
         reply_problem(r, MHD_HTTP_SERVICE_UNAVAILABLE, "there is no picture yet");
+    return copy != NULL;
+}
+
+void api_get_snapshot(server *s, http_request *r) {
+    snapshot picture;
+    if (api_take_snapshot(s, r, SNAPSHOT_AGE_NS, &picture))
+        reply_bytes(r, "image/jpeg", picture.jpeg, picture.size);
 }

@@ -33,11 +33,11 @@ struct explain {
 
 /* ---------------------------------------------------------------- PNG */
 
-static json_t *base64_json(const AVPacket *packet) {
-    size_t size = AV_BASE64_SIZE((size_t)packet->size);
+static json_t *base64_json(const void *data, size_t n) {
+    size_t size = AV_BASE64_SIZE(n);
     char *text = malloc(size);
     json_t *json = NULL;
-    if (text && av_base64_encode(text, (int)size, packet->data, packet->size))
+    if (text && av_base64_encode(text, (int)size, data, (int)n))
         json = json_string(text);
     free(text);
     return json;
@@ -73,7 +73,7 @@ static json_t *png_json(const float *map, int width, int height, float scale) {
     paint(frame, map, scale);
     if (avcodec_open2(c, codec, NULL) == 0 && avcodec_send_frame(c, frame) == 0 &&
         avcodec_receive_packet(c, packet) == 0)
-        json = base64_json(packet);
+        json = base64_json(packet->data, (size_t)packet->size);
 done:
     avcodec_free_context(&c);
     av_frame_free(&frame);
@@ -84,20 +84,27 @@ done:
 /* ---------------------------------------------------------------- one picture */
 
 typedef struct {
+    veil_detection box;
+    const veil_track *track; /* NULL: found in the picture */
+} face;
+
+typedef struct {
     const explain *all;
     veil_frame frame;
     veil_explainer *explainer;
     veil_net *net;
     int net_width, net_height, map_width, map_height;
     float *map[2];
-    veil_detection faces[FACES_MAX]; /* largest first */
+    face faces[FACES_MAX]; /* visible ones first, then by size */
     size_t n_faces;
 } work;
 
-static int larger(const void *a, const void *b) {
-    const veil_detection *p = a, *q = b;
-    float d = q->w * q->h - p->w * p->h;
-    return d > 0 ? 1 : d < 0 ? -1 : 0;
+static int by_weight(const void *a, const void *b) {
+    const face *p = a, *q = b;
+    bool p_kept = p->track && p->track->decision == VEIL_KEEP;
+    bool q_kept = q->track && q->track->decision == VEIL_KEEP;
+    float d = q->box.w * q->box.h - p->box.w * p->box.h;
+    return p_kept != q_kept ? (p_kept ? -1 : 1) : d > 0 ? 1 : d < 0 ? -1 : 0;
 }
 
 static int to_32(double px) {
@@ -125,25 +132,27 @@ static int open_net(work *w) {
     return ret;
 }
 
-static json_t *face_json(work *w, const veil_detection *d, bool first) {
-    static const char *const names[] = {"interview", "background"};
-    veil_explanation found[2];
-    float scale = 0;
-    for (int i = 0; i < 2; i++) {
+/* Both classes, each in its map. VEIL_E_NOT_FOUND: the network sees no face there. */
+static int explain_face(work *w, const face *f, bool first, veil_explanation found[2]) {
+    int ret = VEIL_OK;
+    for (int i = 0; i < 2 && ret == VEIL_OK; i++) {
         veil_explain_options o = {.struct_size = sizeof o,
                                   .target = i == 0 ? VEIL_CLASS_INTERVIEW : VEIL_CLASS_BACKGROUND,
-                                  .x = d->x,
-                                  .y = d->y,
-                                  .w = d->w,
-                                  .h = d->h,
+                                  .x = f->box.x,
+                                  .y = f->box.y,
+                                  .w = f->box.w,
+                                  .h = f->box.h,
                                   .map = w->map[i],
                                   .map_width = w->map_width,
                                   .map_height = w->map_height};
-        if (veil_explain(w->explainer, first && i == 0 ? &w->frame : NULL, &o, &found[i]) !=
-            VEIL_OK)
-            return NULL;
-        scale = found[i].peak > scale ? found[i].peak : scale;
+        ret = veil_explain(w->explainer, first && i == 0 ? &w->frame : NULL, &o, &found[i]);
     }
+    return ret;
+}
+
+static json_t *maps_json(const work *w, const veil_explanation found[2]) {
+    static const char *const names[] = {"interview", "background"};
+    float scale = found[0].peak > found[1].peak ? found[0].peak : found[1].peak;
     json_t *maps = json_array();
     for (int i = 0; i < 2; i++) { /* one scale for both, so that they can be compared */
         float part = scale > 0 ? found[i].peak / scale : 0;
@@ -152,13 +161,43 @@ static json_t *face_json(work *w, const veil_detection *d, bool first) {
                             (double)found[i].logit, "peak", (double)found[i].peak, "png",
                             png_json(w->map[i], w->map_width, w->map_height, part)));
     }
-    double fw = w->frame.width, fh = w->frame.height;
-    return json_pack("{s:[f,f,f,f], s:f, s:f, s:o}", "box", (double)d->x / fw, (double)d->y / fh,
-                     (double)d->w / fw, (double)d->h / fh, "score", (double)d->score, "interview",
-                     (double)d->interview, "maps", maps);
+    return maps;
 }
 
-static json_t *explain_frame(work *w, char *problem) {
+static json_t *face_json(const work *w, const face *f, const veil_explanation found[2]) {
+    double fw = w->frame.width, fh = w->frame.height;
+    double score = found ? (double)(f->track ? found[0].score : f->box.score) : 0;
+    double interview = found ? (double)(f->track ? found[0].interview : f->box.interview) : 0;
+    json_t *json = json_pack("{s:[f,f,f,f], s:f, s:f, s:o}", "box", (double)f->box.x / fw,
+                             (double)f->box.y / fh, (double)f->box.w / fw, (double)f->box.h / fh,
+                             "score", score, "interview", interview, "maps",
+                             found ? maps_json(w, found) : json_array());
+    if (f->track)
+        json_object_set_new(json, "track", json_integer(f->track->id));
+    return json;
+}
+
+/* Boxes of tracks into px of the picture, which is smaller than their frame. */
+static void take_tracks(work *w, const explain_tracks *tracks) {
+    float sx = (float)w->frame.width / (float)(tracks->width > 0 ? tracks->width : 1);
+    float sy = (float)w->frame.height / (float)(tracks->height > 0 ? tracks->height : 1);
+    for (size_t i = 0; i < tracks->n && i < FACES_MAX; i++) {
+        const veil_track *t = &tracks->track[i];
+        w->faces[w->n_faces++] =
+            (face){{.x = t->x * sx, .y = t->y * sy, .w = t->w * sx, .h = t->h * sy}, t};
+    }
+}
+
+static int find_faces(work *w) {
+    veil_detection found[FACES_MAX];
+    int ret = veil_net_detect(w->net, &w->frame, MIN_SCORE, found, FACES_MAX, &w->n_faces);
+    w->n_faces = w->n_faces < FACES_MAX ? w->n_faces : FACES_MAX;
+    for (size_t i = 0; ret == VEIL_OK && i < w->n_faces; i++)
+        w->faces[i] = (face){found[i], NULL};
+    return ret;
+}
+
+static json_t *explain_frame(work *w, const explain_task *task, char *problem) {
     double longest = w->frame.width > w->frame.height ? w->frame.width : w->frame.height;
     double scale = longest > MAP_PX ? MAP_PX / longest : 1;
     w->map_width = (int)(w->frame.width * scale + 0.5);
@@ -167,20 +206,23 @@ static json_t *explain_frame(work *w, char *problem) {
     w->map[0] = malloc(n * sizeof(float));
     w->map[1] = malloc(n * sizeof(float));
     int ret = w->map[0] && w->map[1] ? open_net(w) : VEIL_E_NOMEM;
-    if (ret == VEIL_OK)
-        ret = veil_net_detect(w->net, &w->frame, MIN_SCORE, w->faces, FACES_MAX, &w->n_faces);
+    if (ret == VEIL_OK && task->jpeg)
+        take_tracks(w, &task->tracks);
+    else if (ret == VEIL_OK)
+        ret = find_faces(w);
     if (ret != VEIL_OK) {
         snprintf(problem, CONFIG_TEXT_MAX, "%s", veil_strerror(ret));
         return NULL;
     }
-    w->n_faces = w->n_faces < FACES_MAX ? w->n_faces : FACES_MAX;
-    qsort(w->faces, w->n_faces, sizeof w->faces[0], larger);
+    qsort(w->faces, w->n_faces, sizeof w->faces[0], by_weight);
     json_t *faces = json_array();
     bool first = true;
     for (size_t i = 0; i < w->n_faces && json_array_size(faces) < SHOWN_MAX; i++) {
-        json_t *one = face_json(w, &w->faces[i], first);
-        if (one && json_array_append_new(faces, one) == 0)
-            first = false;
+        veil_explanation found[2];
+        ret = explain_face(w, &w->faces[i], first, found);
+        first = first && ret != VEIL_OK;
+        if (ret == VEIL_OK || w->faces[i].track)
+            json_array_append_new(faces, face_json(w, &w->faces[i], ret == VEIL_OK ? found : NULL));
     }
     return json_pack("{s:i, s:i, s:I, s:o}", "width", w->frame.width, "height", w->frame.height,
                      "found", (json_int_t)w->n_faces, "faces", faces);
@@ -203,7 +245,9 @@ static void run(const explain *e, explain_task *task) {
                                .width = picture.width,
                                .height = picture.height,
                                .format = VEIL_FORMAT_RGBA};
-        task->result = explain_frame(&w, task->problem);
+        task->result = explain_frame(&w, task, task->problem);
+        if (task->result && task->jpeg)
+            json_object_set_new(task->result, "picture", base64_json(task->jpeg, task->jpeg_size));
     }
     veil_explainer_destroy(w.explainer);
     veil_net_destroy(w.net);
@@ -302,6 +346,7 @@ void explain_task_free(explain_task *task) {
     if (!task->submitted)
         unlink(task->path);
     json_decref(task->result);
+    free(task->jpeg);
     free(task);
 }
 

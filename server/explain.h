@@ -1,5 +1,5 @@
-/* What the network looked at in a picture that somebody brings: one thread works on them in turn.
- * Only maps go out, never the picture. */
+/* What the network looked at in a picture that somebody brings, or in the hidden live picture: one
+ * thread works on them in turn. */
 #ifndef SERVER_EXPLAIN_H
 #define SERVER_EXPLAIN_H
 
@@ -10,13 +10,27 @@
 
 typedef struct explain explain;
 
+#define EXPLAIN_TRACKS_MAX 64
+
+/* Faces of a live picture, in px of a frame of this size. */
+typedef struct {
+    veil_track track[EXPLAIN_TRACKS_MAX];
+    size_t n;
+    int width, height;
+} explain_tracks;
+
 typedef struct explain_task {
     struct explain_task *next;
     char path[1100]; /* of the picture; deleted when it was worked on */
     int fd;          /* while it is written, else -1 */
     int64_t size;
     bool submitted, full; /* full: there was no room for it */
-    json_t *result;       /* or NULL with a problem */
+    /* Of a live picture: the hidden picture itself, which goes back with the maps (free), and its
+     * faces. NULL: explain the faces that are found. */
+    char *jpeg;
+    size_t jpeg_size;
+    explain_tracks tracks;
+    json_t *result; /* or NULL with a problem */
     char problem[CONFIG_TEXT_MAX];
     void (*done)(void *user); /* on the worker's thread, at its very end */
     void *user;

@@ -3,6 +3,7 @@
 #define SERVER_INSIDE_H
 
 #include "config.h"
+#include "explain.h"
 #include "feed.h"
 #include "hub.h"
 #include "jobs.h"
@@ -63,6 +64,14 @@ typedef struct {
     char text[LIVE_TEXT_MAX];
 } note;
 
+/* A picture that went out, and the faces as treated in it. */
+typedef struct {
+    char *jpeg;
+    size_t size;
+    int64_t made_ns;
+    explain_tracks tracks;
+} snapshot;
+
 struct server {
     server_options options;
     char token[GUARD_TOKEN_MAX];
@@ -70,7 +79,7 @@ struct server {
     store store;
     http *http;
     jobs *jobs;
-    struct explain *explain;         /* may be NULL */
+    explain *explain;                /* may be NULL */
     hub *pictures, *videos, *events; /* what is watched */
     int64_t started_ns;
 
@@ -104,9 +113,8 @@ struct server {
 
     pthread_mutex_t snapshot_lock; /* of these */
     pthread_cond_t snapshot_there;
-    char *snapshot; /* the newest preview picture, JPEG */
-    size_t snapshot_size;
-    int64_t snapshot_ns, snapshot_wanted_ns;
+    snapshot snapshot; /* the newest preview picture */
+    int64_t snapshot_wanted_ns;
 
     pthread_t control, pulse;
     bool has_control, has_pulse;

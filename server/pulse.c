@@ -39,10 +39,16 @@ static void keep_snapshot(server *s, const live_picture *p) {
         return;
     memcpy(copy, p->jpeg, p->jpeg_size);
     pthread_mutex_lock(&s->snapshot_lock);
-    free(s->snapshot);
-    s->snapshot = copy;
-    s->snapshot_size = p->jpeg_size;
-    s->snapshot_ns = http_now_ns();
+    snapshot *to = &s->snapshot;
+    free(to->jpeg);
+    to->jpeg = copy;
+    to->size = p->jpeg_size;
+    to->made_ns = http_now_ns();
+    to->tracks.width = p->frame_width;
+    to->tracks.height = p->frame_height;
+    to->tracks.n = p->n_tracks < EXPLAIN_TRACKS_MAX ? p->n_tracks : EXPLAIN_TRACKS_MAX;
+    for (size_t i = 0; i < to->tracks.n; i++)
+        to->tracks.track[i] = p->tracks[i];
     pthread_cond_broadcast(&s->snapshot_there);
     pthread_mutex_unlock(&s->snapshot_lock);
 }
@@ -201,8 +207,8 @@ static void beat(pulse *u) {
     live_picture picture, still = {0};
     media_error err = {0};
     size_t watchers = hub_readers(s->pictures);
-    bool snapshot = snapshot_wanted(s), moving = hub_readers(s->videos) > 0;
-    bool stills = watchers > 0 || snapshot || (!moving && hub_readers(s->events) > 0);
+    bool single = snapshot_wanted(s), moving = hub_readers(s->videos) > 0;
+    bool stills = watchers > 0 || single || (!moving && hub_readers(s->events) > 0);
     pthread_mutex_lock(&s->lock);
     int quality = s->config.preview_quality;
     pthread_mutex_unlock(&s->lock);
@@ -223,7 +229,7 @@ static void beat(pulse *u) {
         (void)live_preview_next(u->stills, 0, &still, &err);
     if (still.jpeg && watchers > 0)
         publish_picture(s, &still);
-    if (still.jpeg && snapshot)
+    if (still.jpeg && single)
         keep_snapshot(s, &still);
     atomic_fetch_add(&s->n_pictures, ret > 0);
     publish_events(u, ret > 0 ? &picture : NULL);

@@ -202,7 +202,7 @@ void server_stop(server *s) {
     store_close(&s->store);
     if (s->audit)
         fclose(s->audit);
-    free(s->snapshot);
+    free(s->snapshot.jpeg);
     pthread_cond_destroy(&s->snapshot_there);
     pthread_cond_destroy(&s->wake);
     pthread_rwlock_destroy(&s->live_lock);

@@ -5,7 +5,7 @@ import { Chart } from './charts.js';
 import { decide, showConnection, showLive, showLiveView, takeFrame, toggleBoxes } from './view.js';
 import { loadSources, showPanels } from './panels.js';
 import { showTry } from './tryit.js';
-import { showExplain } from './explain.js';
+import { explainLive, showExplain, showExplainLive } from './explain.js';
 
 document.documentElement.lang = lang();
 let state = null;
@@ -69,6 +69,7 @@ function showState(s) {
   showLive(s);
   showPanels(s);
   showCharts(s.live);
+  showExplainLive(!!s.live);
 }
 async function undo() {
   const s = await attempt(api('POST', '/undo'));
@@ -77,6 +78,7 @@ async function undo() {
   toast(t('said_undo'));
 }
 $('undo').addEventListener('click', undo);
+$('why').addEventListener('click', () => { explainLive(); location.hash = '#explain'; });
 $('toast-undo').addEventListener('click', undo);
 
 // ---------------------------------------------------------------- keys, language, theme

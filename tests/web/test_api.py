@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The HTTP interface as a program uses it: state, settings, zones, a clip as live source, decisions
 and the pixels that come of them, outputs, events, restart."""
+import base64
 import http.client
 import json
 import os
@@ -141,6 +142,7 @@ class Basics(Case):
             self.problem(self.server.json("POST", "/outputs", body), 422)
         self.assertEqual(self.ok(self.server.json("GET", "/outputs"))["outputs"], [])
         self.problem(self.server.json("GET", "/snapshot"), 409)
+        self.problem(self.server.json("POST", "/explain/live"), 409)
 
     def test_metrics(self):
         status, headers, text = self.server.request("GET", "/metrics")
@@ -362,6 +364,32 @@ class Live(Case):
         self.assertEqual(seen["state"]["lamp"], "protecting")
         self.assertLess(max(t["x"] for t in seen["frame"]["tracks"]), 1.01)
         c.close()
+
+    def explained(self):
+        """The live picture with its maps, and in it the largest face: its track, and its detail."""
+        got = self.ok(self.server.json("POST", "/explain/live"))
+        picture = Picture(base64.b64decode(got["picture"]))
+        self.assertEqual((picture.width, picture.height), (got["width"], got["height"]))
+        tracks = {t["id"]: t for t in got["tracks"]}
+        self.assertLessEqual({f["track"] for f in got["faces"]}, set(tracks))
+        largest = max(got["tracks"], key=lambda t: t["w"] * t["h"])
+        detail = picture.detail([largest[k] for k in "xywh"])
+        return largest, detail, [f for f in got["faces"] if f["track"] == largest["id"]]
+
+    def test_explain_shows_what_went_out(self):
+        self.decided("hide")
+        hidden = until(lambda: (e := self.explained())[0]["decision"] == "hide" and e, "hidden")
+        self.decided("keep")
+        kept = until(lambda: (e := self.explained())[0]["decision"] == "keep" and e, "kept")
+        self.assertGreater(kept[1], 2 * hidden[1], "the picture is the one that went out")
+        face = kept[2][0]
+        self.assertEqual([m["class"] for m in face["maps"]], ["interview", "background"])
+        self.assertGreater(max(m["peak"] for m in face["maps"]), 0)
+        self.assertLess(abs(face["box"][0] - kept[0]["x"]), 0.01)
+        if hidden[2]:
+            self.assertLess(hidden[2][0]["score"], 0.5 * face["score"])
+        left = os.listdir(os.path.join(self.server.data, "jobs"))
+        self.assertEqual([f for f in left if f.endswith(".picture")], [])
 
     def test_recording_is_whole(self):
         number = self.ok(self.server.json("POST", "/outputs", {"record": True}), 201)["id"]

@@ -260,6 +260,16 @@ const tests = {
     await page.screenshot({ path: `${shots}/explain.png`, fullPage: true });
     await page.click('[data-view=live]');
   },
+  async 'a live frame is explained as it went out'(page) {
+    await page.click('#why');
+    await page.waitForSelector('#ex-result .under', { timeout: 60000 });
+    assert.equal(new URL(page.url()).hash, '#explain');
+    await until(() => page.evaluate(() => [...document.querySelectorAll('#ex-result .under > img:first-child')].every(i => i.naturalWidth === 640)), 'the picture');
+    assert.match(await page.textContent('#ex-result h3'), /Face \d+ (hidden|visible)/);
+    assert.match(await page.textContent('#ex-status'), /as it went out/);
+    await page.screenshot({ path: `${shots}/explain-live.png`, fullPage: true });
+    await page.click('[data-view=live]');
+  },
   async 'nothing axe complains about, light and dark, narrow and wide, in both languages'(page) {
     for (const [width, height, colorScheme, view] of [[1440, 900, 'light', 'live'], [1920, 1080, 'dark', 'live'], [360, 740, 'dark', 'live'],
       [360, 740, 'light', 'try'], [1280, 800, 'dark', 'try'], [1280, 800, 'light', 'explain']]) {
