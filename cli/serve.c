@@ -56,6 +56,8 @@ static const option table[] = {
     {"max-rate", WHOLE, AT(rate), 1, 1000000, "N", "requests a second of one client (300)"},
     {"preview-width", WHOLE, AT(server.preview_width), 160, 3840, "PX",
      "size of the picture on the page (1280)"},
+    {"force-weak", FLAG, AT(server.force_weak), 0, 0, NULL,
+     "the page may choose styles that leave faces recognisable"},
     {"fresh", FLAG, AT(server.fresh), 0, 0, NULL, "do not start the source that ran last time"},
     {"quiet", FLAG, AT(quiet), 0, 0, NULL, "errors only"},
     {"verbose", FLAG, AT(verbose), 0, 0, NULL, "also show FFmpeg's messages"},

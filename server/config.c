@@ -21,11 +21,10 @@ typedef struct {
 
 #define AT(name) offsetof(config, name)
 
-/* The styles image and none are for the command line: a click must not switch hiding off. */
 static const field fields[] = {
     {"keep", WORD, AT(keep), 0, 0, "auto|none|largest|center|chosen"},
     {"keep_score", NUMBER, AT(keep_score), 0.05, 1, NULL},
-    {"style", WORD, AT(style), 0, 0, "blur|mosaic|solid"},
+    {"style", WORD, AT(style), 0, 0, "blur|mosaic|solid|image|none|weak-blur|weak-mosaic"},
     {"shape", WORD, AT(shape), 0, 0, "ellipse|box|head"},
     {"padding", NUMBER, AT(padding), 0, 2, NULL},
     {"feather", NUMBER, AT(feather), 0, 1, NULL},
@@ -116,6 +115,29 @@ static bool set_colour(config *c, const field *f, const char *text) {
     return true;
 }
 
+/* A click must neither switch hiding off, nor make it weak unless the command line allowed that. */
+static bool style_ok(const config *c, char *problem) {
+    bool weak = c->style == VEIL_STYLE_WEAK_BLUR || c->style == VEIL_STYLE_WEAK_MOSAIC;
+    if (c->style == VEIL_STYLE_IMAGE || c->style == VEIL_STYLE_NONE)
+        snprintf(problem, CONFIG_TEXT_MAX, "style image and none are for veil run only");
+    else if (weak && !c->force_weak)
+        snprintf(problem, CONFIG_TEXT_MAX,
+                 "weak styles leave faces recognisable to those who know them; veil serve "
+                 "--force-weak allows them");
+    else
+        return true;
+    return false;
+}
+
+void config_drop_weak(config *c) {
+    if (c->force_weak)
+        return;
+    if (c->style == VEIL_STYLE_WEAK_BLUR)
+        c->style = VEIL_STYLE_BLUR;
+    if (c->style == VEIL_STYLE_WEAK_MOSAIC)
+        c->style = VEIL_STYLE_MOSAIC;
+}
+
 static bool set_field(config *c, const field *f, const json_t *value, char *problem) {
     double number = json_number_value(value);
     if (f->kind == WORD) {
@@ -162,6 +184,8 @@ bool config_patch(config *c, const json_t *patch, char problem[CONFIG_TEXT_MAX])
         snprintf(problem, CONFIG_TEXT_MAX, "there is a setting that is not known here");
         return false;
     }
+    if (!style_ok(&next, problem))
+        return false;
     /* One alone may cross the other; both in one patch have to agree. */
     if (next.low_score > next.min_score) {
         if (json_object_get(patch, "low_score") && json_object_get(patch, "min_score")) {
@@ -268,6 +292,7 @@ void config_to_veil(const config *c, veil_settings *out) {
     veil_settings_init(out, sizeof *out);
     out->keep = (veil_keep)c->keep;
     out->style = (veil_style)c->style;
+    out->force_weak = c->force_weak;
     out->shape = (veil_shape)c->shape;
     out->tracker = (veil_tracker)c->tracker;
     out->keep_score = (float)c->keep_score;

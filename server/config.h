@@ -12,6 +12,7 @@
 
 typedef struct {
     int keep, style, shape, tracker; /* veil_keep ...; style is never VEIL_STYLE_NONE or _IMAGE */
+    bool force_weak;                 /* weak styles may be chosen; the command line says so */
     double keep_score, min_score, low_score, padding, feather, cells;
     int fill_rgb, detect_every, hold_ms, lookahead_ms;
     int preview_quality;
@@ -33,6 +34,8 @@ int config_add_zone(config *c, const json_t *zone, char problem[CONFIG_TEXT_MAX]
 /* All of them anew. */
 bool config_set_zones(config *c, const json_t *zones, char problem[CONFIG_TEXT_MAX]);
 bool config_remove_zone(config *c, int id);
+/* Takes a weak style that was saved back, where it may not be chosen now. */
+void config_drop_weak(config *c);
 /* zones stay c's. */
 void config_to_veil(const config *c, veil_settings *out);
 

@@ -60,6 +60,7 @@ static int load_settings(server *s, media_error *err) {
     char problem[CONFIG_TEXT_MAX] = "";
     json_t *saved = NULL;
     config_init(&s->config);
+    s->config.force_weak = s->options.force_weak;
     if (store_load(&s->store, &saved, err) != 0)
         return -1;
     bool ok = !saved || state_load(s, saved, problem);

@@ -29,6 +29,7 @@ typedef struct {
     int preview_width;          /* px; 0 = 1280 */
     double requests_per_s;      /* of a client; 0 = default */
     int wake_signal;            /* see pipeline.h */
+    bool force_weak;            /* weak styles may be chosen */
     bool fresh;                 /* does not start the source that ran last time */
     const char *version;
     void (*log)(void *user, const char *line); /* any thread; may be NULL */

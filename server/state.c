@@ -125,6 +125,7 @@ json_t *state_json(server *s) {
     set(json, "outputs", outputs_json(s, has_live ? l : NULL));
     set(json, "undo", json_integer((json_int_t)s->n_undo));
     set(json, "config", config_json(&s->config));
+    set(json, "force_weak", json_boolean(s->config.force_weak));
     set(json, "zones", config_zones_json(&s->config));
     if (s->source.kind == SOURCE_FILE) /* where the folder of media lies is nobody's business */
         snprintf(l->input, sizeof l->input, "%.*s", LIVE_TEXT_MAX - 1, s->source.text);
@@ -179,9 +180,12 @@ static void load_outputs(server *s, const json_t *list) {
 bool state_load(server *s, const json_t *saved, char problem[CONFIG_TEXT_MAX]) {
     source_choice source;
     const json_t *from = json_object_get(saved, "source");
+    s->config.force_weak = true; /* was allowed when it was saved */
     if (!config_patch(&s->config, json_object_get(saved, "config"), problem) ||
         !config_set_zones(&s->config, json_object_get(saved, "zones"), problem))
         return false;
+    s->config.force_weak = s->options.force_weak;
+    config_drop_weak(&s->config);
     s->config.panic = json_is_true(json_object_get(saved, "panic"));
     load_outputs(s, json_object_get(saved, "outputs"));
     /* A source that is gone by now is no reason not to start. */

@@ -7,7 +7,7 @@ import { cameras, startCamera, stopCamera } from './camera.js';
 const percent = v => `${Math.round(v * 100)} %`, plain = v => String(v), seconds = v => `${(v / 1000).toFixed(1)} ${t('seconds')}`;
 const groups = {
   who: [{ name: 'keep', choices: ['auto', 'none', 'largest', 'center', 'chosen'] }, { name: 'keep_score', min: 0.3, max: 0.98, step: 0.01, show: percent }],
-  how: [{ name: 'style', choices: ['blur', 'mosaic', 'solid'], seg: true }, { name: 'fill', colour: true, only: c => c.style === 'solid' },
+  how: [{ name: 'style', choices: ['blur', 'mosaic', 'solid', 'weak-blur', 'weak-mosaic'], seg: true, weak: c => c.startsWith('weak') }, { name: 'fill', colour: true, only: c => c.style === 'solid' },
     { name: 'shape', choices: ['ellipse', 'box', 'head'] }, { name: 'cells', min: 1, max: 8, step: 1, show: plain },
     { name: 'padding', min: 0, max: 1, step: 0.05, show: percent }, { name: 'feather', min: 0, max: 0.5, step: 0.02, show: percent }],
   find: [{ name: 'min_score', min: 0.05, max: 0.9, step: 0.01, show: percent }, { name: 'low_score', min: 0.05, max: 0.9, step: 0.01, show: percent },
@@ -16,7 +16,7 @@ const groups = {
     { name: 'preview_quality', min: 30, max: 95, step: 5, show: percent }],
 };
 const fields = [];
-let config = {}, waiting = {}, timer = null, touched = 0;
+let forceWeak = false, config = {}, waiting = {}, timer = null, touched = 0;
 
 // Collects what changes within a moment, so that a slider on its way does not ask for each step.
 function change(name, value) {
@@ -49,6 +49,7 @@ function buildField(f) {
       return { input, word, c };
     });
     f.box = make('div', { className: 'field' }, make('span', { className: 'label' }, head), seg);
+    if (f.weak) f.box.append(f.note = make('p', { className: 'bad small', hidden: true }));
     return f.box;
   }
   if (f.choices) {
@@ -69,9 +70,10 @@ function showFields() {
     const v = config[f.name];
     f.head.textContent = t('fields')[f.name];
     if (f.group) f.group.setAttribute('aria-label', t('fields')[f.name]);
+    if (f.weak) { f.note.hidden = !f.weak(v || ''); f.note.textContent = t('weak_note'); }
     if (f.only) f.box.hidden = !f.only(config);
     if (v === undefined) continue;
-    if (f.seg) for (const i of f.inputs) { i.input.checked = i.c === v; i.word.textContent = choiceWord(f, i.c); }
+    if (f.seg) for (const i of f.inputs) { i.input.parentElement.hidden = !!f.weak?.(i.c) && !forceWeak; i.input.checked = i.c === v; i.word.textContent = choiceWord(f, i.c); }
     else if (f.choices) for (const o of f.input.options) o.textContent = choiceWord(f, o.value);
     if (f.input && f.input.value !== String(v)) f.input.value = v;
     if (f.show) f.out.textContent = f.show(v);
@@ -186,6 +188,7 @@ function showNotes(list) {
 }
 
 export function showPanels(state) {
+  if (forceWeak !== state.force_weak) { forceWeak = state.force_weak; showFields(); }
   if (Date.now() - touched > 1500 && !timer) { config = { ...state.config }; showFields(); }
   showSource(state);
   showOutputs(state.outputs);

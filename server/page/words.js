@@ -44,10 +44,11 @@ const words = {
     job_done: r => `${r.frames} frame${r.frames === 1 ? '' : 's'}, faces: ${r.faces_hidden} hidden, ${r.faces_kept} visible`,
     left: n => `deleted in ${n} min`, before: 'before', after: 'after', no_camera: 'No camera, or not allowed.', cam_any: 'Default camera',
     cam_insecure: 'Browsers give the camera to https pages and to this machine only.',
+    weak_note: 'Weak: made of the face itself. Whoever knows the person may recognise them.',
     seconds: 's', next_start: 'from the next start', ended: 'The browser no longer sends.',
-    fields: { keep: 'Rule', keep_score: 'Certainty needed to be seen', style: 'Style', shape: 'Shape', cells: 'Detail left across a face', padding: 'Padding', feather: 'Soft edge', fill: 'Colour',
+    fields: { keep: 'Rule', keep_score: 'Certainty needed to be seen', style: 'Style', shape: 'Shape', cells: 'Colours across a mask', padding: 'Padding', feather: 'Soft edge', fill: 'Colour',
       min_score: 'Score that hides a face', low_score: 'Score that goes on hiding', hold_ms: 'Lost faces stay hidden', lookahead_ms: 'Look-ahead', detect_every: 'Look in each n-th frame', tracker: 'Following', preview_quality: 'Quality of this picture' },
-    choices: { auto: 'The speaker', none: 'Nobody', largest: 'Largest face', center: 'Nearest the middle', chosen: 'Only chosen ones', blur: 'Blur', mosaic: 'Mosaic', solid: 'Solid', ellipse: 'Ellipse', box: 'Box', head: 'Head', bytetrack: 'ByteTrack', sort: 'SORT', no: 'None' },
+    choices: { auto: 'The speaker', none: 'Nobody', largest: 'Largest face', center: 'Nearest the middle', chosen: 'Only chosen ones', blur: 'Blur', mosaic: 'Mosaic', solid: 'Solid', 'weak-blur': 'Weak blur', 'weak-mosaic': 'Weak mosaic', ellipse: 'Ellipse', box: 'Box', head: 'Head', bytetrack: 'ByteTrack', sort: 'SORT', no: 'None' },
   },
   de: {
     skip: 'Zum Inhalt', views: 'Ansichten', live: 'Live', try: 'Ausprobieren', explain: 'Erklären', theme: 'Hell oder dunkel',
@@ -93,10 +94,11 @@ const words = {
     job_done: r => `${r.frames} Bild${r.frames === 1 ? '' : 'er'}, Gesichter: ${r.faces_hidden} verdeckt, ${r.faces_kept} sichtbar`,
     left: n => `wird in ${n} min gelöscht`, before: 'vorher', after: 'nachher', no_camera: 'Keine Kamera, oder nicht erlaubt.', cam_any: 'Standardkamera',
     cam_insecure: 'Browser geben die Kamera nur für https-Seiten und diesen Rechner frei.',
+    weak_note: 'Schwach: aus dem Gesicht selbst gemacht. Wer die Person kennt, kann sie wiedererkennen.',
     seconds: 's', next_start: 'ab dem nächsten Start', ended: 'Der Browser sendet nicht mehr.',
-    fields: { keep: 'Regel', keep_score: 'Nötige Sicherheit, um sichtbar zu sein', style: 'Stil', shape: 'Form', cells: 'Einzelheiten über ein Gesicht', padding: 'Zugabe', feather: 'Weicher Rand', fill: 'Farbe',
+    fields: { keep: 'Regel', keep_score: 'Nötige Sicherheit, um sichtbar zu sein', style: 'Stil', shape: 'Form', cells: 'Farben über die Maske', padding: 'Zugabe', feather: 'Weicher Rand', fill: 'Farbe',
       min_score: 'Wert, der ein Gesicht verdeckt', low_score: 'Wert, der weiter verdeckt', hold_ms: 'Verlorene bleiben verdeckt', lookahead_ms: 'Vorausschau', detect_every: 'In jedem n-ten Bild suchen', tracker: 'Verfolgung', preview_quality: 'Güte dieses Bildes' },
-    choices: { auto: 'Wer spricht', none: 'Niemand', largest: 'Größtes Gesicht', center: 'Nahe der Mitte', chosen: 'Nur gewählte', blur: 'Unschärfe', mosaic: 'Mosaik', solid: 'Fläche', ellipse: 'Ellipse', box: 'Rechteck', head: 'Kopf', bytetrack: 'ByteTrack', sort: 'SORT', no: 'Keine' },
+    choices: { auto: 'Wer spricht', none: 'Niemand', largest: 'Größtes Gesicht', center: 'Nahe der Mitte', chosen: 'Nur gewählte', blur: 'Unschärfe', mosaic: 'Mosaik', solid: 'Fläche', 'weak-blur': 'Schwache Unschärfe', 'weak-mosaic': 'Schwaches Mosaik', ellipse: 'Ellipse', box: 'Rechteck', head: 'Kopf', bytetrack: 'ByteTrack', sort: 'SORT', no: 'Keine' },
   },
 };
 // What the server calls its reasons.

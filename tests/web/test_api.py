@@ -438,6 +438,33 @@ class Live(Case):
         until(lambda: self.server.state()["live"] is None, "stopped")
 
 
+class Weak(unittest.TestCase):
+    def test_weak_styles_need_the_command_line(self):
+        import shutil
+        import tempfile
+        folder = tempfile.mkdtemp(prefix="veil-web-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        one = Server(data=folder)
+        status, body = one.json("PATCH", "/config", {"style": "weak-blur"})
+        self.assertEqual(status, 422)
+        self.assertIn("--force-weak", body["detail"])
+        self.assertEqual(one.request("POST", "/jobs?style=weak-mosaic", b"x", {
+            "Content-Type": "application/octet-stream"})[0], 422)
+        self.assertEqual((one.state()["config"]["style"], one.state()["force_weak"]),
+                         ("blur", False))
+        self.assertEqual(one.close(), 0)
+        two = Server("--force-weak", data=folder)
+        self.assertEqual(two.json("PATCH", "/config", {"style": "weak-mosaic"})[0], 200)
+        self.assertEqual(two.json("PATCH", "/config", {"style": "none"})[0], 422)
+        self.assertEqual(two.close(), 0)
+        three = Server("--force-weak", data=folder)
+        self.assertEqual(three.state()["config"]["style"], "weak-mosaic")
+        self.assertEqual(three.close(), 0)
+        four = Server(data=folder)  # not allowed any more: the strong one of its kind
+        self.assertEqual(four.state()["config"]["style"], "mosaic")
+        self.assertEqual(four.close(), 0)
+
+
 class Restart(unittest.TestCase):
     def test_nothing_that_was_set_is_lost(self):
         import shutil

@@ -191,6 +191,7 @@ const tests = {
     await choose(page, 'mode', 'faces');
   },
   async 'settings act and outlast a reload and a restart'(page) {
+    assert.deepEqual(await page.locator('label:has(input[name=set-style]):visible').allTextContents(), ['Blur', 'Mosaic', 'Solid']);
     await choose(page, 'set-style', 'solid');
     await page.fill('#set-fill', '#20c040');
     await page.locator('#set-cells').focus();
