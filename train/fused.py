@@ -16,30 +16,29 @@ import torch
 
 from .paths import CACHE
 
-SOURCE = Path(__file__).with_name("fused.c")
 
-
-def build():
-    """The compiled library, kept in the cache; None without a compiler."""
+def build(*names):
+    """The compiled library of these C files, kept in the cache; None without a compiler."""
     cc = shutil.which(os.environ.get("CC", "cc"))
     if not cc or os.environ.get("VEIL_TRAIN_FUSED") == "0":
         return None
     host = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     flags = next((s for s in host.splitlines() if s.startswith("flags")), "")
-    key = hashlib.sha256(SOURCE.read_bytes() + flags.encode()).hexdigest()[:12]
-    lib = Path(CACHE) / f"fused-{key}.so"
+    sources = [Path(__file__).with_name(name) for name in names]
+    key = hashlib.sha256(b"".join(s.read_bytes() for s in sources) + flags.encode()).hexdigest()[:12]
+    lib = Path(CACHE) / f"{sources[0].stem}-{key}.so"
     if not lib.exists():
         lib.parent.mkdir(parents=True, exist_ok=True)
         tmp = tempfile.mktemp(dir=lib.parent)
-        made = subprocess.run([cc, "-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC", "-o", tmp, str(SOURCE)],
-                              capture_output=True)
+        made = subprocess.run([cc, "-O3", "-march=native", "-std=gnu11", "-shared", "-fPIC", "-o", tmp,
+                               *(str(s) for s in sources if s.suffix == ".c"), "-lm"], capture_output=True)
         if made.returncode:
             return None
         os.replace(tmp, lib)
     return ctypes.CDLL(str(lib))
 
 
-LIB = build()
+LIB = build("fused.c")
 
 
 def _p(t):

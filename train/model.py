@@ -7,7 +7,7 @@ are small.
 import torch
 from torch import nn
 
-from . import fused
+from . import conv, fused
 
 STRIDES = (8, 16, 32)
 CHANNELS = 6  # tx ty tw th face interview
@@ -34,6 +34,8 @@ class ConvBN(nn.Module):
 
     def forward(self, x, add=None):
         """Also adds `add` behind the activation, where that comes cheaper than afterwards."""
+        if isinstance(self.bn, nn.BatchNorm2d) and conv.usable(x, self.conv, self.bn):
+            return conv.conv_bn_relu(x, self.conv, self.bn, add)
         x = self.conv(x)
         if isinstance(self.bn, nn.BatchNorm2d) and fused.usable(x, self.bn):
             return fused.bn_relu(x, self.bn, add)
