@@ -11,8 +11,8 @@
 
 #define TICKS      90000 /* a second */
 #define NS_PER_S   1000000000
-#define KEY_FRAMES 300 /* between two at most; others come when a viewer asks */
-#define BITS_PX_S  6   /* at most, a pixel and second */
+#define KEY_FRAMES 60 /* between two at most; others come when a viewer asks */
+#define BITS_PX_S  6  /* at most, a pixel and second */
 #define IO_BYTES   16384
 /* The length told of a frame is longer than it is: a browser that gets the next one late sees
  * neither a gap nor an end. */

@@ -50,7 +50,7 @@ const say = (id, text) => { $(id).textContent = text; };
 function showCharts(l) {
   if (!l) { for (const k of Object.keys(charts)) say('v-' + k, '–'); return; }
   charts.fps.add(l.fps_out);
-  charts.latency.add(l.latency_p50_ms);
+  if (l.latency_p50_ms) charts.latency.add(l.latency_p50_ms);
   charts.load.add(l.cpu);
   charts.faces.add(l.hidden, l.kept);
   say('v-fps', l.fps_out.toFixed(1));

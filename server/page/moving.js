@@ -1,7 +1,7 @@
 // The live picture as video: fragments of H.264 through Media Source, played as close behind their end
 // as they come in evenly. Says when a frame is shown, and when it cannot go on.
 const FRAME_S = 0.25; // the length that the server tells of each frame
-const AHEAD_S = [0.03, 0.14], JUMP_S = 0.6, KEEP_S = 10, PATIENCE_MS = 5000;
+const AHEAD_S = [0.03, 0.14], JUMP_S = 0.6, SEEK_MS = 1500, KEEP_S = 10, PATIENCE_MS = 5000;
 
 export const videoPossible = () => !!window.MediaSource?.isTypeSupported('video/mp4; codecs="avc1.42c01f"');
 
@@ -24,7 +24,7 @@ function join(parts) {
 // connection broke, on.failed() when this browser or server cannot do it. Returns a function that stops.
 export function playVideo(video, on) {
   const source = new MediaSource(), control = new AbortController(), parts = [];
-  let buffer = null, over = false, seen = false, timer;
+  let buffer = null, over = false, seen = false, jumped = 0, timer;
 
   function end(what) {
     if (over) return;
@@ -43,7 +43,14 @@ export function playVideo(video, on) {
     const ranges = buffer.buffered, last = ranges.length - 1;
     if (last < 0) return;
     const newest = ranges.end(last) - FRAME_S, ahead = newest - video.currentTime;
-    if (ahead > JUMP_S || ahead < -FRAME_S || video.currentTime < ranges.start(last)) video.currentTime = Math.max(ranges.start(last), newest - AHEAD_S[0]);
+    if (video.seeking) { // it takes long: all since the last key frame has to be decoded
+      if (performance.now() - jumped > SEEK_MS) end(on.ended);
+      return;
+    }
+    if (ahead > JUMP_S || ahead < -FRAME_S || video.currentTime < ranges.start(last)) {
+      jumped = performance.now();
+      video.currentTime = Math.max(ranges.start(last), newest - AHEAD_S[0]);
+    }
     video.playbackRate = ahead > AHEAD_S[1] ? 1.1 : ahead < AHEAD_S[0] ? 0.95 : 1;
   }
   function feed() {

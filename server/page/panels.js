@@ -1,6 +1,6 @@
 // Settings, sources, outputs, what happened.
 import { $, api, attempt, icon, make, Problem, toast } from './net.js';
-import { onLanguage, t } from './words.js';
+import { eventText, lang, onLanguage, t } from './words.js';
 import { cameras, startCamera, stopCamera } from './camera.js';
 
 // ---------------------------------------------------------------- settings
@@ -131,7 +131,7 @@ $('src-stop').addEventListener('click', async () => {
 function showSource(state) {
   const i = state.live?.input;
   $('src-stop').disabled = !state.running && !state.live;
-  const what = i?.width ? `${i.url}: ${i.codec}, ${i.width}×${i.height}, ${i.fps.toFixed(1)} fps` : '';
+  const what = i?.width ? `${i.url}: ${i.codec}, ${i.width}×${i.height}${i.fps < 240 ? `, ${i.fps.toFixed(1)} fps` : ''}` : '';
   $('src-now').textContent = [what, state.problem].filter(Boolean).join(' – ');
   const url = state.source?.url;
   if (url && $('src-url').placeholder !== url) $('src-url').placeholder = url;
@@ -178,12 +178,12 @@ $('out-rec').addEventListener('click', () => attempt(api('POST', '/outputs', { r
 // ---------------------------------------------------------------- what happened
 let noted = '';
 function showNotes(list) {
-  const key = JSON.stringify(list);
+  const key = lang() + JSON.stringify(list);
   if (key === noted) return;
   noted = key;
   $('notes').replaceChildren(...[...list].reverse().map(n => {
     const time = new Date(n.time * 1000);
-    return make('li', {}, make('time', { dateTime: time.toISOString() }, time.toLocaleTimeString()), make('span', {}, n.text));
+    return make('li', {}, make('time', { dateTime: time.toISOString() }, time.toLocaleTimeString(lang())), make('span', {}, eventText(n.text)));
   }));
 }
 

@@ -29,6 +29,8 @@ const words = {
     login_go: 'Open', login_bad: 'This is not the token.',
     lamp: { protecting: 'Protecting', covered: 'Covered', starting: 'Starting', stopped: 'Stopped' },
     reasons: {},
+    events: { none: 'Looking in every frame again', 'detection on every 2nd frame': 'Busy: looking in every 2nd frame', 'detection on every 3rd frame': 'Busy: looking in every 3rd frame',
+      'half the frame rate': 'Busy: half the frame rate', covered: 'Too busy: covered' },
     curtain: { stopped: 'Nothing runs', starting: 'Starting', lost: 'No connection to veil' },
     curtain_more: { stopped: 'Choose a source and start it.', starting: 'Nothing is shown before it was analysed.', lost: 'Trying again. What is sent elsewhere goes on.' },
     hint_faces: 'Click a face to keep or hide it. Keys: B boxes, U undo, P cover everything.',
@@ -79,6 +81,8 @@ const words = {
     login_go: 'Öffnen', login_bad: 'Das ist nicht der Token.',
     lamp: { protecting: 'Schützt', covered: 'Verdeckt', starting: 'Startet', stopped: 'Angehalten' },
     reasons: {},
+    events: { none: 'Sucht wieder in jedem Bild', 'detection on every 2nd frame': 'Ausgelastet: sucht in jedem 2. Bild', 'detection on every 3rd frame': 'Ausgelastet: sucht in jedem 3. Bild',
+      'half the frame rate': 'Ausgelastet: halbe Bildrate', covered: 'Zu ausgelastet: verdeckt' },
     curtain: { stopped: 'Es läuft nichts', starting: 'Startet', lost: 'Keine Verbindung zu veil' },
     curtain_more: { stopped: 'Wählen Sie eine Quelle und starten Sie sie.', starting: 'Nichts wird gezeigt, bevor es untersucht wurde.', lost: 'Neuer Versuch läuft. Was anderswohin gesendet wird, geht weiter.' },
     hint_faces: 'Klicken Sie auf ein Gesicht, um es zu zeigen oder zu verdecken. Tasten: B Rahmen, U zurück, P alles verdecken.',
@@ -117,6 +121,12 @@ export const t = (key, ...args) => {
   return typeof w === 'function' ? w(...args) : w;
 };
 export const reason = text => words[language].reasons[text] || text;
+// A line of the log: a phase with its reason, or one of the events that have words of their own.
+export function eventText(text) {
+  const [phase, why] = text.split(': '), word = words[language].lamp[phase];
+  if (words[language].events[text]) return words[language].events[text];
+  return word ? word + (why ? `: ${reason(why)}` : '') : text;
+}
 export const onLanguage = f => { listeners.push(f); f(); };
 export function translate(root = document) {
   for (const e of root.querySelectorAll('[data-t]')) e.textContent = t(e.dataset.t);
