@@ -17,7 +17,7 @@ case $what in
 composed | hard)
     clips=(interview-720 cut-720 crowd-720)
     if [ $what = hard ]; then
-        clips=(short-720 shake-720 dark-720 lowrate-720 smeared-720 small-180 passing-720)
+        clips=(short-720 shake-720 zoom-720 smeared-720 tilted-720 dark-720 passing-720 lowrate-720 small-180)
     fi
     "$python" tests/fixtures/build.py -o "$fix" --cache "$cache" --if-missing "${clips[@]}"
     for c in "${clips[@]}"; do pairs+=("$fix/$c.mp4=$fix/$c.jsonl"); done
