@@ -156,7 +156,7 @@ static bool prepare(sound_in *in) {
         av_channel_layout_compare(&in->layout, &f->ch_layout) == 0)
         return true;
     swr_free(&in->swr);
-    AVChannelLayout stereo, from;
+    AVChannelLayout stereo = {0}, from = {0}; /* copying frees what the target held */
     av_channel_layout_default(&stereo, 2);
     if (f->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
         av_channel_layout_default(&from, f->ch_layout.nb_channels);

@@ -10,6 +10,6 @@ fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 ffmpeg -v error -i "$src" -t 4 -c:v libx264 -preset ultrafast -g 30 -bf 0 -c:a aac "$dir/clip.ts"
-ffmpeg -v error -f lavfi -i testsrc2=s=320x240:r=30 -frames:v 3 -c:v libx264 -preset ultrafast \
-    -tune zerolatency "$dir/short.ts"
+ffmpeg -v error -f lavfi -i testsrc2=s=320x240:r=30 -f lavfi -i sine=r=48000 -frames:v 3 -shortest -c:v libx264 \
+    -preset ultrafast -tune zerolatency -c:a aac "$dir/short.ts"
 "$1" "$dir/clip.ts" "$dir/short.ts"
