@@ -52,8 +52,9 @@ const AVCodec *encoder_find(const char *name, media_error *err) {
 
 /* Others (ASF, MPEG program streams) take H.264 too, but hardly anything reads it from them. */
 static bool plays_h264(const AVOutputFormat *container) {
-    static const char *const names[] = {"mp4", "mov",  "matroska", "mpegts", "flv", "3gp", "3g2",
-                                        "psp", "ipod", "ismv",     "f4v",    "avi", "nut", "hls"};
+    static const char *const names[] = {"mp4", "mov", "matroska", "mpegts", "flv",       "3gp",
+                                        "3g2", "psp", "ipod",     "ismv",   "f4v",       "avi",
+                                        "nut", "hls", "rtp",      "rtsp",   "rtp_mpegts"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(container->name, names[i]) == 0)
             return true;

@@ -78,6 +78,8 @@ static void set_live(AVDictionary **dict, const char *path) {
     av_dict_set(dict, "fpsprobesize", "8", 0);
     if (strncmp(path, "rtsp", 4) == 0 && !strstr(path, "?udp"))
         av_dict_set(dict, "rtsp_transport", "tcp", 0);
+    if (strncmp(path, "rtmps:", 6) == 0 || strncmp(path, "https:", 6) == 0)
+        av_dict_set(dict, "tls_verify", "1", 0); /* FFmpeg would listen to anybody */
     if (strncmp(path, "udp:", 4) == 0 || strncmp(path, "rtp:", 4) == 0)
         av_dict_set(dict, "buffer_size", "4194304", 0);
 }

@@ -178,6 +178,8 @@ static void set_muxer_defaults(const live_sink *k, AVDictionary **dict) {
         av_dict_set(dict, "rtsp_transport", "tcp", 0);
     if (strncmp(k->o.url, "udp:", 4) == 0)
         av_dict_set(dict, "pkt_size", "1316", 0);
+    if (strncmp(k->o.url, "rtmps:", 6) == 0 || strncmp(k->o.url, "https:", 6) == 0)
+        av_dict_set(dict, "tls_verify", "1", 0); /* FFmpeg would talk to anybody */
 }
 
 static int open_muxer(live_sink *k, media_error *err) {

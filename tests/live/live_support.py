@@ -365,6 +365,21 @@ rtmp {{ server {{ listen 127.0.0.1:{self.port}; chunk_size 4096;
         return f"rtmp://127.0.0.1:{self.port}/{app}/{key}"
 
 
+def start_rtsp(case, port, *args):
+    """rtsp_server.py, once it listens."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    server = case.start(sys.executable, os.path.join(here, "rtsp_server.py"), port, *args)
+    end = time.time() + 20
+    while "ready" not in server.output():
+        if server.process.poll() == 77:
+            case.skipTest(server.output())
+        case.assertIsNone(server.process.poll(), server.output())
+        case.assertLess(time.time(), end, server.output())
+        time.sleep(0.1)
+    wait_port(port)
+    return server
+
+
 def serve_folder(case, folder):
     """HTTP on loopback; returns the port."""
     class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -8,9 +8,7 @@ import sys
 import time
 import unittest
 
-from live_support import (LiveCase, Nginx, free_port, need, serve_folder, wait_port)
-
-HERE = os.path.dirname(os.path.abspath(__file__))
+from live_support import LiveCase, Nginx, free_port, need, serve_folder, start_rtsp
 
 
 class Servers(LiveCase):
@@ -78,15 +76,7 @@ class Servers(LiveCase):
         port, film = free_port(), self.path("long.mkv")
         subprocess.run(["ffmpeg", "-v", "error", "-stream_loop", "9", "-i", self.source, "-c",
                         "copy", "-an", film], check=True)
-        server = self.start(sys.executable, os.path.join(HERE, "rtsp_server.py"), port, film)
-        end = time.time() + 20
-        while "ready" not in server.output():
-            if server.process.poll() == 77:
-                self.skipTest(server.output())
-            self.assertIsNone(server.process.poll(), server.output())
-            self.assertLess(time.time(), end, server.output())
-            time.sleep(0.1)
-        wait_port(port)
+        start_rtsp(self, port, film)
         return f"rtsp://127.0.0.1:{port}/cam"
 
     def test_rtsp(self):
