@@ -16,9 +16,15 @@
 #define MAX_THREADS 64
 #define SPINS       2000 /* pauses before sleeping: some 20 to 100 us, longer than a gap in a net */
 
+/* Two cache lines: processors fetch them in pairs, and a worker that waits looks at its own only.
+ */
 typedef struct {
     _Alignas(64) _Atomic uint64_t ticket; /* generation << 32 | items not yet claimed */
-    int32_t end; /* index behind its last item; written before the ticket is published */
+    /* Written before the ticket is published, read only with an unfinished item in hand. */
+    int32_t end, n; /* index behind its last item; items of all parts */
+    void (*fn)(void *ctx, int32_t i);
+    void *ctx;
+    unsigned char gap[64];
 } part;
 
 typedef struct {
@@ -31,10 +37,6 @@ struct vl_pool {
     _Alignas(64) _Atomic int32_t finished;
     _Alignas(64) _Atomic int32_t sleepers;
     _Atomic bool stop, caller_sleeps;
-    /* Written before the ticket is published, read only with an unfinished item in hand. */
-    void (*fn)(void *ctx, int32_t i);
-    void *ctx;
-    int32_t n;
     uint64_t generation;
     int32_t threads, started;
     self self[MAX_THREADS];
@@ -51,41 +53,41 @@ static void relax(void) {
 #endif
 }
 
-/* Runs an item of a part; false: none is left in it. */
-static bool run_one(vl_pool *p, part *q) {
+/* Runs what is left of a part; returns how many items that was. *n: items of all parts, set when
+ * there was one. */
+static int32_t run_part(part *q, int32_t *n) {
+    int32_t done = 0;
     uint64_t t = atomic_load_explicit(&q->ticket, memory_order_acquire);
     while ((uint32_t)t != 0) {
         if (!atomic_compare_exchange_weak_explicit(&q->ticket, &t, t - 1, memory_order_acq_rel,
                                                    memory_order_acquire))
             continue;
-        int32_t n = p->n;
-        p->fn(p->ctx, q->end - (int32_t)(uint32_t)t);
-        /* Sequentially consistent against caller_sleeps: one of the two sees the other. */
-        if (atomic_fetch_add(&p->finished, 1) + 1 == n && atomic_load(&p->caller_sleeps)) {
-            pthread_mutex_lock(&p->mutex);
-            pthread_cond_signal(&p->done);
-            pthread_mutex_unlock(&p->mutex);
-        }
-        return true;
+        *n = q->n;
+        q->fn(q->ctx, q->end - (int32_t)(uint32_t)t);
+        done++;
+        t = atomic_load_explicit(&q->ticket, memory_order_acquire);
     }
-    return false;
+    return done;
 }
 
-/* Runs items until none is left: those of the own part, then the others'. */
+/* Runs items until none is left: those of the own part, then the others'. They count as finished
+ * only now, all at once. */
 static void work_off(vl_pool *p, int32_t index) {
-    for (int32_t k = 0; k < p->threads; k++) {
-        part *q = &p->part[(index + k) % p->threads];
-        while (run_one(p, q))
-            ;
+    int32_t done = 0, n = 0;
+    for (int32_t k = 0; k < p->threads; k++)
+        done += run_part(&p->part[(index + k) % p->threads], &n);
+    if (done == 0)
+        return;
+    /* Sequentially consistent against caller_sleeps: one of the two sees the other. */
+    if (atomic_fetch_add(&p->finished, done) + done == n && atomic_load(&p->caller_sleeps)) {
+        pthread_mutex_lock(&p->mutex);
+        pthread_cond_signal(&p->done);
+        pthread_mutex_unlock(&p->mutex);
     }
 }
 
-static bool something_to_do(vl_pool *p) {
-    for (int32_t k = 0; k < p->threads; k++) {
-        if ((uint32_t)atomic_load(&p->part[k].ticket) != 0)
-            return true;
-    }
-    return atomic_load(&p->stop);
+static bool has_items(vl_pool *p, int32_t index) {
+    return (uint32_t)atomic_load(&p->part[index].ticket) != 0;
 }
 
 static void *worker(void *arg) {
@@ -94,7 +96,7 @@ static void *worker(void *arg) {
     while (!atomic_load(&p->stop)) {
         work_off(p, me->index);
         int32_t spins = 0;
-        while (spins < SPINS && !something_to_do(p)) {
+        while (spins < SPINS && !has_items(p, me->index)) {
             relax();
             spins++;
         }
@@ -102,7 +104,7 @@ static void *worker(void *arg) {
             continue;
         pthread_mutex_lock(&p->mutex);
         atomic_fetch_add(&p->sleepers, 1);
-        while (!something_to_do(p))
+        while (!has_items(p, me->index) && !atomic_load(&p->stop))
             pthread_cond_wait(&p->work, &p->mutex);
         atomic_fetch_sub(&p->sleepers, 1);
         pthread_mutex_unlock(&p->mutex);
@@ -160,16 +162,16 @@ void vl_pool_run(vl_pool *p, void (*fn)(void *ctx, int32_t i), void *ctx, int32_
             fn(ctx, i);
         return;
     }
-    p->fn = fn;
-    p->ctx = ctx;
-    p->n = n;
     atomic_store(&p->finished, 0);
     p->generation++;
     for (int32_t k = p->threads - 1; k >= 0; k--) { /* the caller's own part last */
+        part *q = &p->part[k];
         int32_t begin = (int32_t)((int64_t)n * k / p->threads);
-        int32_t end = (int32_t)((int64_t)n * (k + 1) / p->threads);
-        p->part[k].end = end;
-        atomic_store(&p->part[k].ticket, p->generation << 32 | (uint32_t)(end - begin));
+        q->end = (int32_t)((int64_t)n * (k + 1) / p->threads);
+        q->n = n;
+        q->fn = fn;
+        q->ctx = ctx;
+        atomic_store(&q->ticket, p->generation << 32 | (uint32_t)(q->end - begin));
     }
     if (atomic_load(&p->sleepers) != 0)
         wake_workers(p);

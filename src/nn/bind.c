@@ -1,140 +1,12 @@
-/* Gives every tensor its memory and every step its addresses. Tensors whose lives do not overlap
- * share the arena; padding lies around a tensor as a margin, so that kernels never test for edges.
- */
+/* Gives every step its kernel, its addresses and its share of the work. Padding lies around a
+ * tensor as a margin (arena.c), so that kernels never test for edges. */
 #include "plan.h"
 
 #include "act.h"
 #include "mem.h"
 #include "pool.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#define ARENA_MAX ((size_t)1 << 30) /* bytes; a model that needs more is refused */
-
-static size_t item_size(const vl_view *v) {
-    return v->is_u8 ? 1 : sizeof(float);
-}
-
-/* ---------------------------------------------------------------- lifetimes */
-
-static void touch(vl_net *net, int32_t i, int32_t step, bool writes) {
-    int32_t channel;
-    vl_place *p = &net->place[vl_plan_root(net, i, &channel)];
-    if (p->first < 0 && writes)
-        p->first = step;
-    if (p->last < step)
-        p->last = step;
-}
-
-static void find_lifetimes(vl_net *net) {
-    for (int32_t i = 0; i < net->n_steps; i++) {
-        vl_step *s = &net->step[i];
-        int32_t channel;
-        vl_place *root = &net->place[vl_plan_root(net, s->out, &channel)];
-        if (root != net->place && root->first < 0 &&
-            root->top + root->left + root->bottom + root->right > 0)
-            s->margin = root;
-        touch(net, s->out, i, true);
-        for (int32_t k = 0; k < s->n_in; k++)
-            touch(net, s->in[k], i, false);
-        if (s->residual >= 0)
-            touch(net, s->residual, i, false);
-    }
-    for (int32_t i = 0; i < net->model->n_outs; i++)
-        touch(net, net->out_place[i], net->n_steps, false);
-    net->place[0].first = 0; /* the caller fills it, and may run again without filling it anew */
-    net->place[0].last = net->n_steps;
-    for (int32_t i = 0; i < net->n_places && net->keep_all; i++) {
-        net->place[i].first = 0;
-        net->place[i].last = net->n_steps;
-    }
-}
-
-/* Strides and bytes of the tensors that own a buffer. False: too large. */
-static bool size_buffers(vl_net *net) {
-    for (int32_t i = 0; i < net->n_places; i++) {
-        vl_place *p = &net->place[i];
-        if (p->parent >= 0 || p->view.height < 1 || p->view.width < 1)
-            continue;
-        size_t pixel = (size_t)p->pixel_channels * item_size(&p->view), row, bytes;
-        if (!vl_mem_mul(pixel, (size_t)(p->left + p->view.width + p->right), &row) ||
-            !vl_mem_mul(row, (size_t)(p->top + p->view.height + p->bottom), &bytes) ||
-            bytes > ARENA_MAX)
-            return false;
-        p->view.pixel = (ptrdiff_t)pixel;
-        p->view.row = (ptrdiff_t)row;
-        p->bytes = (bytes + VL_MEM_ALIGN - 1) / VL_MEM_ALIGN * VL_MEM_ALIGN;
-    }
-    return true;
-}
-
-static int larger_first(const void *a, const void *b) {
-    const vl_place *p = *(const vl_place *const *)a, *q = *(const vl_place *const *)b;
-    if (p->bytes != q->bytes)
-        return p->bytes < q->bytes ? 1 : -1;
-    return p < q ? -1 : p > q;
-}
-
-/* Lowest offset where p overlaps none of the n placed before it that live at the same time. */
-static size_t lowest_gap(vl_place *const *placed, int32_t n, const vl_place *p) {
-    size_t at = 0;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int32_t i = 0; i < n; i++) {
-            const vl_place *q = placed[i];
-            bool together = p->first <= q->last && q->first <= p->last;
-            if (together && at < q->offset_bytes + q->bytes && q->offset_bytes < at + p->bytes) {
-                at = q->offset_bytes + q->bytes;
-                moved = true;
-            }
-        }
-    }
-    return at;
-}
-
-static int lay_out_arena(vl_net *net) {
-    vl_place **order = vl_mem_alloc((size_t)net->n_places, sizeof *order);
-    if (order == NULL)
-        return VEIL_E_NOMEM;
-    int32_t n = 0;
-    for (int32_t i = 0; i < net->n_places; i++) {
-        if (net->place[i].bytes > 0 && net->place[i].first >= 0)
-            order[n++] = &net->place[i];
-    }
-    qsort(order, (size_t)n, sizeof *order, larger_first);
-    size_t total = VL_MEM_ALIGN;
-    bool fits = true;
-    for (int32_t i = 0; i < n && fits; i++) {
-        order[i]->offset_bytes = lowest_gap(order, i, order[i]);
-        size_t end = order[i]->offset_bytes + order[i]->bytes;
-        total = end > total ? end : total;
-        fits = end <= ARENA_MAX;
-    }
-    vl_mem_free(order);
-    if (!fits)
-        return VEIL_E_SIZE;
-    net->arena = vl_mem_alloc(total, 1);
-    net->arena_bytes = total;
-    return net->arena == NULL ? VEIL_E_NOMEM : VEIL_OK;
-}
-
-static void address_views(vl_net *net) {
-    for (int32_t i = 0; i < net->n_places; i++) {
-        int32_t channel;
-        vl_place *p = &net->place[i];
-        const vl_place *root = &net->place[vl_plan_root(net, i, &channel)];
-        if (root->bytes == 0 || root->first < 0)
-            continue;
-        p->view.row = root->view.row;
-        p->view.pixel = root->view.pixel;
-        p->view.whole = p->parent < 0;
-        p->view.data = net->arena + root->offset_bytes +
-                       (size_t)root->top * (size_t)root->view.row +
-                       (size_t)root->left * (size_t)root->view.pixel +
-                       (size_t)channel * item_size(&root->view);
-    }
-}
 
 /* ---------------------------------------------------------------- steps */
 
@@ -205,7 +77,7 @@ static void bind_chunk(const vl_op *op, const vl_view *in, const vl_packed_chunk
         const vl_tap *tap = &q->tap[j];
         *t->offsets++ =
             (int32_t)(tap->ky * op->dilation * in->row + tap->kx * op->dilation * in->pixel +
-                      tap->channel * (ptrdiff_t)item_size(in));
+                      tap->channel * (ptrdiff_t)vl_plan_item(in));
     }
 }
 
@@ -354,14 +226,22 @@ static void bind_generic(vl_net *net, vl_step *s) {
         net->kernel[s->op] = "copy";
 }
 
-/* Large steps are handed to the threads in a few parts each, so that a thread that is held up by
- * other programs leaves the rest to the others; the smallest are not worth a wake-up. */
-static int32_t tasks_of(const vl_net *net, const vl_step *s) {
-    int32_t threads = vl_pool_threads(net->pool);
-    const vl_view *out = &net->place[s->out].view;
-    int64_t work = (int64_t)out->height * out->width * out->channels;
-    int32_t tasks = threads == 1 || work < 4096 ? 1 : work < 65536 ? threads : threads * 3;
-    return tasks < out->height ? tasks : out->height;
+/* Large groups are handed to the threads in two parts each, so that a thread that is held up by
+ * other programs leaves the rest to the others; but every part reads all of the weights, and the
+ * smallest groups are not worth a wake-up. */
+static void cut_group(vl_net *net, vl_step *first) {
+    int32_t threads = vl_pool_threads(net->pool), rows = 1;
+    int64_t work = 0, weights = 0;
+    for (int32_t i = 0; i < first->members; i++) {
+        const vl_view *out = &net->place[first[i].out].view;
+        work += (int64_t)out->height * out->width * out->channels;
+        weights += (int64_t)net->packed[first[i].op].bytes;
+        rows = first[i].base > rows ? first[i].base : rows;
+    }
+    int32_t parts = work >= 65536 && work > 2 * weights ? 2 : 1;
+    int32_t tasks = threads == 1 || work < 4096 ? 1 : threads * parts;
+    for (int32_t i = 0; i < first->members; i++)
+        first[i].tasks = tasks < rows ? tasks : rows;
 }
 
 static int alloc_tables(vl_net *net) {
@@ -391,20 +271,19 @@ int vl_plan_bind(vl_net *net) {
     int err = alloc_tables(net);
     if (err != VEIL_OK)
         return err;
-    find_lifetimes(net);
-    if (!size_buffers(net))
-        return VEIL_E_SIZE;
-    err = lay_out_arena(net);
+    err = vl_plan_chain(net);
     if (err != VEIL_OK)
         return err;
-    address_views(net);
+    err = vl_plan_arena(net);
+    if (err != VEIL_OK)
+        return err;
     tables t = {net->offsets, net->chunks, net->edge_weights};
     for (int32_t i = 0; i < net->n_steps; i++) {
         vl_step *s = &net->step[i];
-        s->rows = net->place[s->out].view.height;
         if (is_rescaling(net, s))
             s->kind = VL_STEP_ADD;
-        s->tasks = tasks_of(net, s);
+        if (s->group == i)
+            cut_group(net, s);
         if (s->kind == VL_STEP_CONV)
             bind_conv(net, s, &t);
         else if (s->kind == VL_STEP_DEPTHWISE)

@@ -1,6 +1,6 @@
 /* Decides what is run: shapes for the input size, which ADD becomes part of a convolution, which
  * tensors are written straight into a concatenation, and where types must be converted. Fusion
- * never changes a result. Memory is bind.c's. */
+ * never changes a result. Memory is arena.c's, the order of steps chain.c's. */
 #include "plan.h"
 
 #include "mem.h"
@@ -220,18 +220,17 @@ static bool reads_input_directly(const vl_net *net, const vl_op *op, vl_conv_kin
            op->pad_right <= op->sw && out->width >= 2;
 }
 
-static void add_edges(vl_net *net, vl_step *whole, const vl_op *op) {
+static void add_edges(vl_net *net, const vl_step *whole, const vl_op *op) {
     vl_place *p = &net->place[0];
     int32_t last = (net->place[op->out].view.width - 1) * op->sw - op->pad_left + op->kw;
-    const vl_step main = *whole;
+    const vl_step copy = *whole;
     /* One row more than the padding: taps beside a row lie in the row above or below. */
     p->top = most(p->top, op->pad_top + 1);
     p->bottom = most(p->bottom, op->pad_bottom + 1);
     for (int32_t edge = 1; edge <= 2; edge++) {
         if (edge == 1 ? op->pad_left > 0 : last > net->width) {
-            net->step[net->n_steps] = main;
+            net->step[net->n_steps] = copy;
             net->step[net->n_steps++].edge = edge;
-            whole->edges++;
         }
     }
 }

@@ -1,5 +1,6 @@
 /* A plan: for one input size, where every tensor lies and which steps run in which order. Made by
- * plan.c (shapes, fusion, order) and bind.c (memory, addresses); run.c executes it. */
+ * plan.c (shapes, fusion), chain.c (order), arena.c (memory) and bind.c (addresses); run.c executes
+ * it. */
 #ifndef VL_NN_PLAN_H
 #define VL_NN_PLAN_H
 
@@ -21,6 +22,7 @@ typedef struct {
     int32_t pixel_channels;           /* channels stored a pixel: 4 for the input */
     int32_t first, last;              /* steps that write it first and use it last; -1: unused */
     size_t offset_bytes, bytes;       /* in the arena */
+    int32_t shelf;                    /* of arena.c */
 } vl_place;
 
 typedef enum {
@@ -37,12 +39,14 @@ typedef struct {
     int32_t in[2], n_in, out; /* places */
     int32_t residual;         /* place added by a convolution, or -1; its ADD is `fused` */
     int32_t fused;
-    int32_t edge;  /* of a convolution that reads the input: 1 redoes its first column, 2 its last,
-                      where taps lie beside the picture; 0: the whole */
-    int32_t edges; /* so many steps behind this one are its edges, done with the same rows */
+    int32_t edge; /* of a convolution that reads the input: 1 redoes its first column, 2 its last,
+                     where taps lie beside the picture; 0: the whole */
     bool copy;
     const vl_place *margin; /* place of the output, whose margin must be filled; or NULL */
-    int32_t rows, tasks;
+    int32_t group;          /* the first step of those that are done together */
+    int32_t members;        /* of the first: how many they are */
+    int32_t base, times;    /* rows, see chain.c */
+    int32_t tasks;          /* the group's */
     union {
         struct {
             vl_conv args;
@@ -94,11 +98,20 @@ struct vl_net {
 
 /* Shapes, fusion and steps for the size in net->width, height. */
 int vl_plan_steps(vl_net *net);
-/* Lifetimes, arena, addresses. */
+/* Puts the steps into groups that are done together. */
+int vl_plan_chain(vl_net *net);
+/* Lifetimes, and where every tensor lies; needs the groups. */
+int vl_plan_arena(vl_net *net);
+/* Groups, arena, kernels and what they are given. */
 int vl_plan_bind(vl_net *net);
 /* The factors of out = a + b in bytes, with the ADD's own clamp; no addresses. */
 vl_addition vl_plan_addition(const vl_op *op, const vl_view *a, const vl_view *b,
                              const vl_view *out);
+/* Bytes of one number of a tensor. */
+static inline size_t vl_plan_item(const vl_view *v) {
+    return v->is_u8 ? 1 : sizeof(float);
+}
+
 /* Forgets the plan, keeps the weights. */
 void vl_plan_clear(vl_net *net);
 

@@ -115,34 +115,50 @@ static void run_rows(const vl_step *s, int32_t y0, int32_t y1) {
     }
 }
 
-static void run_task(void *ctx, int32_t i) {
-    const vl_step *s = ctx;
-    int64_t rows = s->rows;
-    int32_t y0 = (int32_t)(rows * i / s->tasks), y1 = (int32_t)(rows * (i + 1) / s->tasks);
+/* Rows of a step that belong to task i. */
+static void run_stripe(const vl_step *s, int32_t i) {
+    int64_t base = s->base;
+    int32_t y0 = (int32_t)(base * i / s->tasks) * s->times;
+    int32_t y1 = (int32_t)(base * (i + 1) / s->tasks) * s->times;
     if (s->margin != NULL)
         fill_margin(s->margin, i == 0 ? -s->margin->top : y0,
                     i + 1 == s->tasks ? y1 + s->margin->bottom : y1);
-    for (int32_t k = 0; k <= s->edges; k++)
-        run_rows(s + k, y0, y1);
+    if (y0 < y1)
+        run_rows(s, y0, y1);
+}
+
+static void run_group(void *ctx, int32_t i) {
+    const vl_step *s = ctx;
+    for (int32_t k = 0; k < s->members; k++)
+        run_stripe(s + k, i);
+}
+
+static void run_alone(void *ctx, int32_t i) {
+    run_stripe(ctx, i);
+}
+
+/* Each step by itself, so that its time can be told. */
+static void run_profiled(vl_net *net) {
+    memset(net->time_ns, 0, (size_t)net->model->n_ops * sizeof *net->time_ns);
+    int64_t before = net->clock_ns();
+    for (int32_t i = 0; i < net->n_steps; i++) {
+        vl_step *s = &net->step[i];
+        vl_pool_run(net->pool, run_alone, s, s->tasks);
+        int64_t now = net->clock_ns();
+        net->time_ns[s->op] += now - before;
+        before = now;
+    }
 }
 
 int vl_net_run(vl_net *net) {
     if (net->width == 0)
         return VEIL_E_STATE;
-    int64_t before = 0;
     if (net->clock_ns != NULL) {
-        memset(net->time_ns, 0, (size_t)net->model->n_ops * sizeof *net->time_ns);
-        before = net->clock_ns();
+        run_profiled(net);
+        return VEIL_OK;
     }
-    for (int32_t i = 0; i < net->n_steps; i += 1 + net->step[i].edges) {
-        vl_step *s = &net->step[i];
-        vl_pool_run(net->pool, run_task, s, s->tasks);
-        if (net->clock_ns != NULL) {
-            int64_t now = net->clock_ns();
-            net->time_ns[s->op] += now - before;
-            before = now;
-        }
-    }
+    for (int32_t i = 0; i < net->n_steps; i += net->step[i].members)
+        vl_pool_run(net->pool, run_group, &net->step[i], net->step[i].tasks);
     return VEIL_OK;
 }
 

@@ -1,10 +1,13 @@
 /* Each operator of a planned network is right given its own inputs: every tensor of a keep_all run
  * is computed again from the tensors before it, in double precision and straight from the model.
- * Also: tensors that share memory save what they should. */
+ * Also: tensors that share memory save what they should, and steps that are done together need
+ * nothing of each other beyond their own rows. */
 #include "nets.h"
 #include "nn/act.h"
 #include "nn/model.h"
 #include "nn/nn.h"
+#include "nn/plan.h"
+#include "pool.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -203,11 +206,126 @@ static void shared_memory_is_smaller(void **state) {
     free(bytes);
 }
 
+/* ---------------------------------------------------------------- groups */
+
+/* Input rows that rows *y0 to *y1 of the output need, from what the operator is. */
+static void needed_rows(const vl_net *net, const vl_step *s, int32_t in, bool residual, int32_t *y0,
+                        int32_t *y1) {
+    const vl_op *op = &net->model->ops[s->op];
+    const vl_view *from = &net->place[in].view;
+    if (residual || s->copy)
+        return;
+    if (op->type == VL_FMT_OP_UPSAMPLE) {
+        int32_t f = (int32_t)op->p0, more = op->p1 != 0; /* bilinear: the neighbours as well */
+        *y0 = *y0 / f - more;
+        *y1 = (*y1 - 1) / f + 1 + more;
+    } else if (op->type == VL_FMT_OP_CONV || op->type == VL_FMT_OP_MAXPOOL ||
+               (op->type == VL_FMT_OP_AVGPOOL && op->kh > 0)) {
+        *y0 = *y0 * op->sh - op->pad_top;
+        *y1 = (*y1 - 1) * op->sh - op->pad_top + (op->kh - 1) * op->dilation + 1;
+        if (op->type == VL_FMT_OP_CONV && from->channels % 4 != 0)
+            *y1 += 1; /* four bytes at a time, so the next row's first ones */
+    } else if (op->type == VL_FMT_OP_FOCUS) {
+        *y0 *= 2;
+        *y1 *= 2;
+    } else if (op->type == VL_FMT_OP_AVGPOOL || from->height == 1) {
+        *y0 = 0;
+        *y1 = from->height;
+    }
+    *y0 = *y0 > 0 ? *y0 : 0;
+    *y1 = *y1 < from->height ? *y1 : from->height;
+}
+
+static void stripe(const vl_step *s, int32_t i, int32_t n, int32_t *y0, int32_t *y1) {
+    *y0 = (int32_t)((int64_t)s->base * i / n) * s->times;
+    *y1 = (int32_t)((int64_t)s->base * (i + 1) / n) * s->times;
+}
+
+/* What task i of n reads of its group's own work was written by task i before. */
+static void check_step(const vl_net *net, const vl_step *s, int32_t n) {
+    const vl_step *first = &net->step[s->group];
+    int32_t channel;
+    for (int32_t k = 0; k < s->n_in + (s->residual >= 0); k++) {
+        int32_t place = k < s->n_in ? s->in[k] : s->residual;
+        for (const vl_step *w = first; w < first + first->members; w++) {
+            if (vl_plan_root(net, w->out, &channel) != vl_plan_root(net, place, &channel))
+                continue;
+            assert_true(w < s); /* in order */
+            for (int32_t i = 0; i < n; i++) {
+                int32_t y0, y1, have0, have1;
+                stripe(s, i, n, &y0, &y1);
+                stripe(w, i, n, &have0, &have1);
+                if (y0 == y1)
+                    continue;
+                needed_rows(net, s, place, k == s->n_in, &y0, &y1);
+                assert_true(y0 >= have0 && y1 <= have1);
+            }
+        }
+    }
+}
+
+/* All rows once; nothing needed before it is written; no two tensors of one time in one place. */
+static void check_groups(const vl_net *net) {
+    int32_t groups = 0, channel;
+    for (int32_t i = 0; i < net->n_steps; i++) {
+        const vl_step *s = &net->step[i];
+        groups += s->group == i;
+        assert_true(s->group <= i && i < s->group + net->step[s->group].members);
+        assert_int_equal(s->base * s->times, net->place[s->out].view.height);
+        assert_int_equal(s->tasks, net->step[s->group].tasks);
+        for (int32_t n = 1; n <= 9; n++)
+            check_step(net, s, n);
+        for (int32_t k = 0; k < s->n_in; k++) {
+            int32_t root = vl_plan_root(net, s->in[k], &channel);
+            assert_true(root == 0 || net->place[root].first <= s->group);
+            for (int32_t j = s->group + net->step[s->group].members; j < net->n_steps; j++)
+                assert_int_not_equal(net->step[j].out, s->in[k]);
+        }
+    }
+    assert_true(groups < net->n_steps);
+    for (int32_t i = 0; i < net->n_places; i++) {
+        for (int32_t j = 0; j < i; j++) {
+            const vl_place *p = &net->place[i], *q = &net->place[j];
+            if (p->bytes > 0 && q->bytes > 0 && p->first >= 0 && q->first >= 0 &&
+                p->first <= q->last && q->first <= p->last)
+                assert_true(p->offset_bytes + p->bytes <= q->offset_bytes ||
+                            q->offset_bytes + q->bytes <= p->offset_bytes);
+        }
+        if (net->place[i].bytes > 0 && net->place[i].first >= 0)
+            assert_true(net->place[i].offset_bytes + net->place[i].bytes <= net->arena_bytes);
+    }
+}
+
+static void groups_need_no_waiting(void **state) {
+    (void)state;
+    for (net_kind kind = NET_FLOAT; kind <= NET_MIXED; kind++) {
+        for (int32_t threads = 1; threads <= 3; threads++) {
+            size_t size;
+            uint8_t *bytes = net_make(kind, 11, &size);
+            vl_model *m = NULL;
+            vl_net *net = NULL;
+            vl_pool *pool = NULL;
+            assert_int_equal(vl_model_parse(&m, bytes, size), VEIL_OK);
+            assert_int_equal(vl_pool_create(&pool, threads), VEIL_OK);
+            assert_int_equal(vl_net_create(&net, m, pool, 0, 0), VEIL_OK);
+            static const int32_t sizes[][2] = {{WIDTH, HEIGHT}, {32, 32}, {160, 416}};
+            for (size_t i = 0; i < 3; i++) {
+                assert_int_equal(vl_net_set_size(net, sizes[i][0], sizes[i][1]), VEIL_OK);
+                check_groups(net);
+            }
+            vl_net_destroy(net);
+            vl_pool_destroy(pool);
+            vl_model_destroy(m);
+            free(bytes);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operator_in_floats), cmocka_unit_test(every_operator_in_integers),
         cmocka_unit_test(every_operator_mixed),     cmocka_unit_test(first_layers),
-        cmocka_unit_test(shared_memory_is_smaller),
+        cmocka_unit_test(shared_memory_is_smaller), cmocka_unit_test(groups_need_no_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

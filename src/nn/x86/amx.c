@@ -70,9 +70,11 @@ static void set_shapes(const cut *t) {
     _tile_loadconfig(&config);
 }
 
-/* The sums of 16 or 32 pixels for one or two vectors of channels, to sums[pixel][vector][lane]. */
+/* The sums of 16 pixels, or of those and 16 from pixel `second` on, for one or two vectors of
+ * channels, to sums[pixel][vector][lane]. */
 VL_INLINE void multiply(const vl_conv *c, const vl_chunk *k, const cut *t, const uint8_t *in,
-                        int32_t block, int32_t *sums, const int tiles, const int blocks) {
+                        int32_t block, int32_t *sums, int32_t second, const int tiles,
+                        const int blocks) {
     const ptrdiff_t step = c->in_pixel;
     const size_t row = 64 * (size_t)k->blocks; /* bytes of a group of weights, of a pixel's sums */
     const uint8_t *w = (const uint8_t *)k->weights + 64 * block;
@@ -94,7 +96,7 @@ VL_INLINE void multiply(const vl_conv *c, const vl_chunk *k, const cut *t, const
             _tile_dpbusd(1, 4, 7);
         }
         if (tiles == 2) {
-            _tile_loadd(5, x + ROWS * step, step);
+            _tile_loadd(5, x + second * step, step);
             _tile_dpbusd(2, 5, 6);
             if (blocks == 2)
                 _tile_dpbusd(3, 5, 7);
@@ -105,25 +107,26 @@ VL_INLINE void multiply(const vl_conv *c, const vl_chunk *k, const cut *t, const
     if (blocks == 2)
         _tile_stored(1, to + 64, row);
     if (tiles == 2) {
-        _tile_stored(2, to + ROWS * row, row);
+        _tile_stored(2, to + (size_t)second * row, row);
         if (blocks == 2)
-            _tile_stored(3, to + ROWS * row + 64, row);
+            _tile_stored(3, to + (size_t)second * row + 64, row);
     }
 }
 
 static void multiply_all(const vl_conv *c, const vl_chunk *k, const cut *t, const uint8_t *in,
-                         int32_t *sums, int32_t tiles) {
+                         int32_t *sums, int32_t second) {
+    const bool two = second > 0;
     int32_t b = 0;
     for (; b + 2 <= k->blocks; b += 2) {
-        if (tiles == 2)
-            multiply(c, k, t, in, b, sums, 2, 2);
+        if (two)
+            multiply(c, k, t, in, b, sums, second, 2, 2);
         else
-            multiply(c, k, t, in, b, sums, 1, 2);
+            multiply(c, k, t, in, b, sums, 0, 1, 2);
     }
-    if (b < k->blocks && tiles == 2)
-        multiply(c, k, t, in, b, sums, 2, 1);
+    if (b < k->blocks && two)
+        multiply(c, k, t, in, b, sums, second, 2, 1);
     else if (b < k->blocks)
-        multiply(c, k, t, in, b, sums, 1, 1);
+        multiply(c, k, t, in, b, sums, 0, 1, 1);
 }
 
 /* Virtual pixels v0 to v1 from row y on; sums begins with pixel `begin`. Those between two rows are
@@ -145,8 +148,9 @@ static void finish_rows(const vl_conv *c, const vl_chunk *k, int32_t y, int32_t 
 }
 
 /* n virtual pixels from row y on, at least one tile's. The last tiles reach back over pixels that
- * were done before instead of beyond the input. One vector of channels takes about as long to
- * finish as to multiply: then the vector units finish the last pixels while the tiles do the next.
+ * were done before instead of beyond the input; less than two tiles overlap. One vector of channels
+ * takes about as long to finish as to multiply: then the vector units finish the last pixels while
+ * the tiles do the next.
  */
 static void span(const vl_conv *c, const vl_chunk *k, const cut *t, int32_t y, int32_t n,
                  int32_t virtual_width) {
@@ -155,9 +159,9 @@ static void span(const vl_conv *c, const vl_chunk *k, const cut *t, int32_t y, i
     const bool behind = k->blocks == 1;
     int32_t done = 0, last_begin = 0, last_end = 0, turn = 0;
     for (int32_t v = 0; v < n;) {
-        int32_t take = n - v > ROWS && n >= PIXELS ? PIXELS : ROWS;
+        int32_t take = n - v <= ROWS ? ROWS : n < PIXELS ? n : PIXELS;
         int32_t begin = v + take <= n ? v : n - take;
-        multiply_all(c, k, t, in + begin * c->in_pixel, sums + turn, take / ROWS);
+        multiply_all(c, k, t, in + begin * c->in_pixel, sums + turn, take - ROWS);
         if (behind) {
             turn ^= PIXELS * 16;
             finish_rows(c, k, y, virtual_width, sums + turn, last_begin, done, last_end);
