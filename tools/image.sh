@@ -1,12 +1,13 @@
 #!/bin/sh
 # Builds the image of deploy/Dockerfile without a Docker engine and tries it: buildah, with a base made
-# by debootstrap. Needs root, and the packages buildah and debootstrap.
+# by debootstrap. Needs root, and the packages buildah,
+# debootstrap and ffmpeg.
 # usage: tools/image.sh [WORK_FOLDER]      keeps the image in WORK_FOLDER/store (default: a temporary one)
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=${1:-$(mktemp -d)}
 mkdir -p "$work"
-for p in buildah debootstrap git; do
+for p in buildah debootstrap ffmpeg git; do
     command -v "$p" >/dev/null 2>&1 || { echo "image: $p is not installed" >&2; exit 1; }
 done
 b() { buildah --root "$work/store" --runroot "$work/run" --storage-driver vfs "$@"; }
@@ -39,6 +40,15 @@ for _ in 1 2 3 4 5 6 7 8; do
     fi
 done
 wait
+# A clip that arrives in /input appears hidden in /output. (A cover will do: decoding, masks and faces
+# have tests of their own.)
+mkdir -p "$work/in" "$work/out"
+ffmpeg -v error -y -f lavfi -i testsrc2=s=320x240:r=30:d=1 -pix_fmt yuv420p "$work/in/clip.mp4"
+chown -R 10001:10001 "$work/in" "$work/out"
+b run --isolation chroot -v "$work/in:/input" -v "$work/out:/output" -e WATCH_ONCE=1 -e WATCH_SECONDS=1 \
+    "$c" -- veil-watch /input /output
 b rm "$c" >/dev/null
+[ -s "$work/out/clip.mp4" ] && [ -s "$work/in/done/clip.mp4" ] ||
+    { echo "image: the watched folder's clip did not come out" >&2; exit 1; }
 [ "$ok" = 0 ] || { echo "image: the health check does not answer" >&2; exit 1; }
 b images localhost/veil
