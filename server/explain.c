@@ -308,14 +308,22 @@ explain *explain_create(const void *model, size_t model_size) {
     return NULL;
 }
 
-void explain_destroy(explain *e) {
+void explain_end(explain *e) {
     if (!e)
         return;
     pthread_mutex_lock(&e->lock);
+    bool first = !e->ending;
     e->ending = true;
     pthread_cond_signal(&e->wake);
     pthread_mutex_unlock(&e->lock);
-    pthread_join(e->worker, NULL);
+    if (first)
+        pthread_join(e->worker, NULL);
+}
+
+void explain_destroy(explain *e) {
+    if (!e)
+        return;
+    explain_end(e);
     pthread_cond_destroy(&e->wake);
     pthread_mutex_destroy(&e->lock);
     free(e);

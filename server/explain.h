@@ -38,7 +38,10 @@ typedef struct explain_task {
 
 /* model borrowed, NULL = built in. NULL when out of memory or threads. */
 explain *explain_create(const void *model, size_t model_size);
-/* The tasks left are given up, and done. NULL is fine. */
+/* The tasks left are given up, and done; no more are taken. Before http_stop, so that no connection
+ * waits for one. NULL is fine. */
+void explain_end(explain *e);
+/* Ends it and frees it, when no connection can ask for it any more. NULL is fine. */
 void explain_destroy(explain *e);
 /* False when too many wait. */
 bool explain_submit(explain *e, explain_task *task);

@@ -187,11 +187,12 @@ static void end_threads(server *s) {
 void server_stop(server *s) {
     if (!s)
         return;
-    explain_destroy(s->explain);
+    explain_end(s->explain);
     hub_end(s->pictures);
     hub_end(s->videos);
     hub_end(s->events);
     http_stop(s->http);
+    explain_destroy(s->explain);
     end_threads(s);
     jobs_destroy(s->jobs);
     feed_end(s->feed);
