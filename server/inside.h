@@ -103,8 +103,8 @@ struct server {
     feed *feed;                  /* of the browser that sends */
     char feed_id[ROUTE_ID_MAX];
 
-    pthread_rwlock_t live_lock;
-    live *live; /* read lock to use it; only the control thread sets it */
+    pthread_rwlock_t live_lock; /* after lock, where both are held */
+    live *live;                 /* read lock to use it; only the control thread sets it */
 
     pthread_mutex_t notes_lock; /* of these; threads of the session take it */
     FILE *audit;

@@ -148,13 +148,6 @@ static void publish_video(pulse *u, const live_picture *p, int quality) {
 
 /* ---------------------------------------------------------------- previews */
 
-static void say_preview(server *s, bool any) {
-    pthread_mutex_lock(&s->lock);
-    s->has_preview = any;
-    pthread_cond_broadcast(&s->wake);
-    pthread_mutex_unlock(&s->lock);
-}
-
 static void close_previews(pulse *u, bool stills, bool moving) {
     if (stills) {
         live_preview_close(u->stills);
@@ -167,7 +160,10 @@ static void close_previews(pulse *u, bool stills, bool moving) {
     }
     if (!u->stills && !u->moving && u->of) {
         u->of = NULL;
-        say_preview(u->server, false);
+        pthread_mutex_lock(&u->server->lock);
+        u->server->has_preview = false;
+        pthread_cond_broadcast(&u->server->wake);
+        pthread_mutex_unlock(&u->server->lock);
     }
 }
 
@@ -176,6 +172,7 @@ static void open_previews(pulse *u, bool stills, bool moving, int quality) {
     server *s = u->server;
     media_error err = {0};
     int px = s->options.preview_width;
+    pthread_mutex_lock(&s->lock); /* before live_lock, as everywhere */
     pthread_rwlock_rdlock(&s->live_lock);
     if (s->live && stills && !u->stills &&
         live_preview_open(&u->stills, s->live, px, px, quality, &err) == 0)
@@ -184,9 +181,10 @@ static void open_previews(pulse *u, bool stills, bool moving, int quality) {
         (void)live_preview_open(&u->moving, s->live, px, px, 0, &err);
     if (u->stills || u->moving) {
         u->of = s->live;
-        say_preview(s, true);
+        s->has_preview = true;
     }
     pthread_rwlock_unlock(&s->live_lock);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* Those that are wanted now, of the session that runs now. */
