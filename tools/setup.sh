@@ -7,9 +7,9 @@ build="gcc libc6-dev binutils make pkg-config meson ninja-build libavcodec-dev l
 libavfilter-dev libavutil-dev libavdevice-dev libswscale-dev libswresample-dev libjansson-dev
 libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libmatio-dev libpng-dev libexpat1-dev"
 media="ffmpeg python3"
-# live tests: nginx with RTMP, an RTSP server
+# live tests: nginx with RTMP, an RTSP server, a reader of compose files
 live="nginx libnginx-mod-rtmp python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
-gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
+gstreamer1.0-plugins-good gstreamer1.0-plugins-bad docker-compose"
 test="g++ libcmocka-dev clang-format python3-numpy openssl $live"
 fuzz="clang"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libcmocka-dev:arm64"
