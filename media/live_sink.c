@@ -119,8 +119,13 @@ static void begin_operation(live_sink *k) {
 static void disconnect(live_sink *k) {
     if (!k->format)
         return;
-    if ((k->format->oformat->flags & AVFMT_NOFILE) == 0)
+    if ((k->format->oformat->flags & AVFMT_NOFILE) == 0) {
         avio_closep(&k->format->pb);
+    } else if (k->header_written) { /* such muxers close their connection nowhere else */
+        begin_operation(k);
+        av_write_trailer(k->format);
+        atomic_store(&k->operation_ns, 0);
+    }
     avformat_free_context(k->format);
     k->format = NULL;
     k->header_written = false;
@@ -331,6 +336,7 @@ static int finish(live_sink *k, media_error *err) {
         return 0;
     begin_operation(k);
     int code = av_write_trailer(k->format);
+    k->header_written = false;
     if (code >= 0 && (k->container->flags & AVFMT_NOFILE) == 0)
         code = avio_closep(&k->format->pb);
     atomic_store(&k->operation_ns, 0);
