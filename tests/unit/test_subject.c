@@ -61,6 +61,7 @@ static void unknown_is_hidden(void **state) {
     assert_true(shown_after(0.5f, 30, 200) < 0);
     assert_true(shown_after(0.45f, 30, 200) < 0);
     assert_true(shown_after(0.60f, 30, 200) < 0); /* not in the long run either */
+    assert_true(shown_after(0.68f, 30, 200) < 0); /* a leaning is no evidence */
     assert_true(shown_after(0.0f, 30, 200) < 0);
     vl_track never = face(1, 200); /* not one vote */
     vl_subject s = {0};
