@@ -227,6 +227,8 @@ typedef struct {
     const int *to;     /* output pixel of every pixel, -1: none; NULL: the same */
     uint16_t *out;
     long ldo;
+    const uint16_t *plus; /* added to the output, or NULL */
+    long ldplus;
     float *sums; /* sums, then squares of every channel, or NULL */
     int direct;  /* nothing behind the last pixel may be read */
 } Gemm;
@@ -241,6 +243,11 @@ static void config(long kc) {
     _tile_loadconfig(c);
 }
 
+static inline __m512 widened(const uint16_t *p) {
+    __m256i h = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
 static inline __attribute__((always_inline)) void emit(const Gemm *g, const float *t, long q,
                                                        long n, int wide, long count, int sums) {
     __m512 s0 = _mm512_setzero_ps(), s1 = s0, q0 = s0, q1 = s0;
@@ -250,10 +257,15 @@ static inline __attribute__((always_inline)) void emit(const Gemm *g, const floa
             continue;
         uint16_t *o = g->out + at * g->ldo + n;
         __m512 a = _mm512_load_ps(t + r * (wide ? 32 : 16));
+        const uint16_t *plus = !sums && g->plus ? g->plus + at * g->ldplus + n : NULL;
+        if (plus)
+            a = _mm512_add_ps(a, widened(plus));
         if (sums)
             s0 = _mm512_add_ps(s0, a), q0 = _mm512_fmadd_ps(a, a, q0);
         if (wide) {
             __m512 b = _mm512_load_ps(t + r * 32 + 16);
+            if (plus)
+                b = _mm512_add_ps(b, widened(plus + 16));
             if (sums)
                 s1 = _mm512_add_ps(s1, b), q1 = _mm512_fmadd_ps(b, b, q1);
             _mm512_storeu_si512(o, (__m512i)_mm512_cvtne2ps_pbh(b, a));
@@ -602,14 +614,16 @@ static void back_1x1(const VeilConv *v, const Rows *s, Column *c, int n, float *
                   .columns = v->ci,
                   .m = m,
                   .ldo = v->lddx,
-                  .out = v->dx + q * v->lddx};
+                  .out = v->dx + q * v->lddx,
+                  .plus = v->plus ? v->plus + q * v->ldplus : NULL,
+                  .ldplus = v->ldplus};
         gemm(&g);
     }
 }
 
 static void input_back(const VeilConv *v, const Block *b, const uint16_t *dz, const uint16_t **w) {
-    Gemm g = {.ld = v->co, .columns = v->ci, .m = b->pixels, .ldo = v->lddx};
-    uint16_t *out = v->dx + (b->picture * v->h + b->y0 * v->s) * v->w * v->lddx;
+    Gemm g = {.ld = v->co, .columns = v->ci, .m = b->pixels, .ldo = v->lddx, .ldplus = v->ldplus};
+    long first = (b->picture * v->h + b->y0 * v->s) * v->w;
     g.to = targets(b, v->wo, v->h * v->w, v->s * v->w, v->s);
     for (int py = 0; py < v->s; py++)
         for (int px = 0; px < v->s; px++) {
@@ -619,7 +633,9 @@ static void input_back(const VeilConv *v, const Block *b, const uint16_t *dz, co
                 w[i] = pack(13 + i, &p, v->weight, v->ci, v->wi);
             g.plan = &p;
             g.b = w[i];
-            g.out = out + (py * v->w + px) * v->lddx;
+            long pixel = first + py * v->w + px;
+            g.out = v->dx + pixel * v->lddx;
+            g.plus = v->plus ? v->plus + pixel * v->ldplus : NULL;
             gemm(&g);
         }
 }

@@ -20,14 +20,19 @@ typedef struct {
     uint16_t *z, *y;
     float *params; /* scale and shift twice over, mean, 1/deviation: 6 co */
     const uint16_t *dy;
-    uint16_t *dx; /* or NULL */
+    uint16_t *dx;         /* or NULL */
+    const uint16_t *plus; /* what dx gets added, or NULL */
     float *dw, *dgamma, *dbeta;
-    int64_t n, h, w, ci, co, k, s, ho, wo, ldx, ldy, ldadd, lddy, lddx, wo_, wi, wy, wx;
+    int64_t n, h, w, ci, co, k, s, ho, wo, ldx, ldy, ldadd, lddy, lddx, ldplus, wo_, wi, wy, wx;
     int64_t stem; /* x has three channels: 1 of float, 2 of bytes */
     float momentum, eps;
 } VeilConv;
 
 int veil_conv_ready(void);
+/* out = a at twice the size (nearest), beside it b; and the gradient of a: sums of 2x2 pixels. */
+void veil_up_beside(const uint16_t *a, const uint16_t *b, uint16_t *out, long n, long h, long w,
+                    long ca, long cb);
+void veil_up_back(const uint16_t *d, long ld, uint16_t *da, long n, long h, long w, long ca);
 void veil_conv_forward(const VeilConv *v);
 void veil_conv_backward(const VeilConv *v);
 

@@ -213,7 +213,7 @@ int veil_stem_weight(const VeilConv *v, long a, long b, long lane) {
 static void stem_row(const VeilConv *v, long p, uint16_t *to) {
     const float *f = (const float *)(const void *)v->x + p * 3;
     const uint8_t *u = (const uint8_t *)v->x + p * 3;
-    static _Thread_local uint16_t table[256];
+    static uint16_t table[256]; /* the same whoever fills it */
     if (!table[255])
         for (int i = 0; i < 256; i++) {
             uint16_t h[16];
@@ -248,4 +248,27 @@ void veil_stem_rows(const VeilConv *v, long picture, long pictures, long y0, lon
                     stem_row(v, ((picture + j) * v->h + y) * v->w,
                              to + (j * (rows + 1) + r) * pitch * 16 + 6 * d);
             }
+}
+
+/* ---- the neck ------------------------------------------------------------------------------ */
+
+void veil_up_beside(const uint16_t *a, const uint16_t *b, uint16_t *out, long n, long h, long w,
+                    long ca, long cb) {
+    for (long y = 0; y < n * 2 * h; y++)
+        for (long x = 0; x < 2 * w; x++, out += ca + cb, b += cb) {
+            memcpy(out, a + (y / 2 * w + x / 2) * ca, (size_t)ca * 2);
+            memcpy(out + ca, b, (size_t)cb * 2);
+        }
+}
+
+void veil_up_back(const uint16_t *d, long ld, uint16_t *da, long n, long h, long w, long ca) {
+    for (long y = 0; y < n * h; y++)
+        for (long x = 0; x < w; x++, da += ca) {
+            const uint16_t *p = d + (2 * y * 2 * w + 2 * x) * ld, *q = p + 2 * w * ld;
+            for (long c = 0; c < ca; c += 16) {
+                __m512 s = _mm512_add_ps(load(p + c), load(p + ld + c));
+                __m512 t = _mm512_add_ps(load(q + c), load(q + ld + c));
+                store(da + c, _mm512_add_ps(s, t));
+            }
+        }
 }

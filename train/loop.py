@@ -147,7 +147,7 @@ class Loop:
     def one_step(self, batch):
         dev = self.a.device
         batch = {k: v.to(dev) if torch.is_tensor(v) else v for k, v in batch.items()}
-        x = batch["images"].permute(0, 3, 1, 2).float().div_(255)
+        x = batch["images"].permute(0, 3, 1, 2)
         with torch.autocast(torch.device(dev).type, torch.bfloat16):
             out = self.model(x)
         total, parts = self.loss(out, batch)

@@ -34,7 +34,7 @@ class ConvBN(nn.Module):
 
     def forward(self, x, add=None):
         """Also adds `add` behind the activation, where that comes cheaper than afterwards."""
-        if isinstance(self.bn, nn.BatchNorm2d) and conv.usable(x, self.conv, self.bn):
+        if conv.usable(x, self.conv, self.bn):
             return conv.conv_bn_relu(x, self.conv, self.bn, add)
         x = self.conv(x)
         if isinstance(self.bn, nn.BatchNorm2d) and fused.usable(x, self.bn):
@@ -59,9 +59,14 @@ class C3(nn.Module):
         super().__init__()
         h = max(16, cout // 2)
         self.a, self.b, self.out = ConvBN(cin, h), ConvBN(cin, h), ConvBN(2 * h, cout)
+        self.shortcut = shortcut
         self.m = nn.Sequential(*[Bottleneck(h, shortcut) for _ in range(n)])
 
     def forward(self, x):
+        if conv.usable(x, self.a.conv, self.a.bn):
+            y = conv.cross_stage(x, (self.a, self.b, *(c for m in self.m for c in (m.a, m.b)), self.out), self.shortcut)
+            if y is not None:
+                return y
         return self.out(torch.cat((self.m(self.a(x)), self.b(x)), 1))
 
 
@@ -81,7 +86,7 @@ class SPPF(nn.Module):
 
 
 class Detector(nn.Module):
-    """images (N,3,H,W) in 0..1, RGB -> raw maps p8, p16, p32 of (N,6,H/s,W/s)."""
+    """images (N,3,H,W) in 0..1, or bytes, RGB -> raw maps p8, p16, p32 of (N,6,H/s,W/s)."""
 
     def __init__(self, name="veil-n"):
         super().__init__()
@@ -115,12 +120,18 @@ class Detector(nn.Module):
             # boxes start at two cells; faces start rare; classes start undecided
             h[-1].bias.data = torch.tensor([0, 0, 0.7, 0.7, -4.6, 0.0])
 
+    def up_beside(self, a, b):
+        both = conv.up_beside(a, b) if self.training else None
+        return torch.cat((self.up(a), b), 1) if both is None else both
+
     def forward(self, x):
+        if x.dtype == torch.uint8 and not conv.usable(x, self.s2[0].conv, self.s2[0].bn):
+            x = x.float().div_(255)
         p3 = self.s3(self.s2(x))
         p4 = self.s4(p3)
         l5 = self.l5(self.s5(p4))
-        l4 = self.l4(self.t4(torch.cat((self.up(l5), p4), 1)))
-        o3 = self.t3(torch.cat((self.up(l4), p3), 1))
+        l4 = self.l4(self.t4(self.up_beside(l5, p4)))
+        o3 = self.t3(self.up_beside(l4, p3))
         o4 = self.b4(torch.cat((self.d3(o3), l4), 1))
         o5 = self.b5(torch.cat((self.d4(o4), l5), 1))
         return tuple(h(o) for h, o in zip(self.heads, (o3, o4, o5)))

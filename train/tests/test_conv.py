@@ -5,7 +5,7 @@ import unittest
 import torch
 
 from train import conv
-from train.model import ConvBN, Detector
+from train.model import C3, ConvBN, Detector
 
 BF16 = torch.bfloat16
 
@@ -96,6 +96,49 @@ class Layers(unittest.TestCase):
 
 
 @unittest.skipIf(conv.LIB is None, "no AMX or no C compiler: the plain way is used")
+class Blocks(unittest.TestCase):
+    """What joins layers, against the same layers one by one."""
+
+    def test_c3(self):
+        for cin, cout, n, shortcut, h, w in ((32, 32, 0, True, 5, 7), (64, 64, 3, True, 20, 20), (128, 64, 2, False, 9, 4),
+                                             (48, 96, 1, True, 10, 10)):
+            with self.subTest(shape=(cin, cout, n, h, w), shortcut=shortcut):
+                torch.manual_seed(cin + n)
+                one = C3(cin, cout, n, shortcut).to(memory_format=torch.channels_last).train()
+                for m in one.modules():
+                    if isinstance(m, torch.nn.BatchNorm2d):
+                        torch.nn.init.normal_(m.bias, 2.0)
+                two = copy.deepcopy(one)
+                x = torch.randn(2, cin, h, w).to(BF16).to(memory_format=torch.channels_last)
+                x, z = x.clone().requires_grad_(), x.clone().requires_grad_()
+                dy = torch.randn(2, cout, h, w).to(BF16)
+                with torch.autocast("cpu", BF16):
+                    y = one(x)
+                    want = two.out(torch.cat((two.m(two.a(z)), two.b(z)), 1))
+                self.assertIn("CrossStage", type(y.grad_fn).__name__)
+                self.assertTrue(torch.equal(y, want))
+                y.backward(dy)
+                want.backward(dy)
+                self.assertLess(rel(x.grad, z.grad.float()), 6e-3)
+                for (k, a), b in zip(one.named_parameters(), two.parameters()):
+                    self.assertLess(rel(a.grad, b.grad), 2e-2, k)
+                for (k, a), b in zip(one.named_buffers(), two.buffers()):
+                    self.assertTrue(torch.equal(a, b), k)
+
+    def test_up_beside(self):
+        torch.manual_seed(1)
+        a, b = torch.randn(2, 32, 5, 3).to(BF16).requires_grad_(), torch.randn(2, 16, 10, 6).to(BF16).requires_grad_()
+        want = torch.cat((torch.nn.functional.interpolate(a, scale_factor=2.0), b), 1)
+        dy = torch.randn(2, 48, 10, 6).to(BF16)
+        da, db = torch.autograd.grad(want.float(), (a, b), dy.float())
+        got = conv.up_beside(a, b)
+        self.assertTrue(torch.equal(got, want))
+        got.backward(dy)
+        self.assertLess(rel(a.grad, da.float()), 4e-3)
+        self.assertTrue(torch.equal(b.grad, db))
+
+
+@unittest.skipIf(conv.LIB is None, "no AMX or no C compiler: the plain way is used")
 class Network(unittest.TestCase):
     """One step of a whole network: as near to float32 as PyTorch's own bfloat16, in no direction off."""
 
@@ -132,9 +175,19 @@ class Network(unittest.TestCase):
         self.assertLess(abs(along[1] - 1), abs(along[0] - 1) + 0.02)
 
     def test_networks(self):
-        for name, n, h, w in (("veil-n", 2, 384, 640), ("veil-n", 4, 320, 320), ("veil-p", 3, 448, 448), ("veil-p", 1, 512, 512)):
+        for name, n, h, w in (("veil-n", 1, 384, 640), ("veil-n", 3, 192, 160), ("veil-p", 2, 448, 448)):
             with self.subTest(name=name, shape=(n, h, w)):
                 self.check(name, n, h, w)
+
+    def test_bytes(self):
+        torch.manual_seed(4)
+        model = Detector("veil-p").train()
+        x = torch.randint(0, 256, (2, 64, 96, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+        with torch.autocast("cpu", BF16):
+            for a, b in zip(copy.deepcopy(model)(x), model(x.float().div_(255))):
+                self.assertTrue(torch.equal(a, b))
+        for a, b in zip(model.eval()(x), model(x.float().div_(255))):
+            self.assertTrue(torch.equal(a, b))
 
     def test_switched_off_without_autocast(self):
         layer = ConvBN(16, 32, 3).train()
