@@ -197,6 +197,7 @@ static void init_locks(live *s) {
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->events, NULL);
     pthread_mutex_init(&s->config, NULL);
+    pthread_mutex_init(&s->apply, NULL);
     pthread_mutex_init(&s->feed, NULL);
 }
 
@@ -383,6 +384,7 @@ void live_destroy(live *s) {
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->events);
     pthread_mutex_destroy(&s->config);
+    pthread_mutex_destroy(&s->apply);
     pthread_mutex_destroy(&s->feed);
     free(s);
 }
@@ -459,14 +461,16 @@ int live_remove_output(live *s, int id, media_error *err) {
 
 /* What the library would refuse, told before it is in force. */
 int live_set_settings(live *s, const veil_settings *settings, media_error *err) {
+    pthread_mutex_lock(&s->apply);
     int ret = veil_set_settings(s->veil, settings);
-    if (ret != VEIL_OK)
-        return media_fail(err, "settings: %s", veil_strerror(ret));
-    pthread_mutex_lock(&s->lock);
-    copy_zones(s, settings);
-    s->settings_changed = true;
-    pthread_mutex_unlock(&s->lock);
-    return 0;
+    if (ret == VEIL_OK) {
+        pthread_mutex_lock(&s->lock);
+        copy_zones(s, settings);
+        s->settings_changed = true;
+        pthread_mutex_unlock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->apply);
+    return ret == VEIL_OK ? 0 : media_fail(err, "settings: %s", veil_strerror(ret));
 }
 
 void live_get_settings(live *s, veil_settings *settings) {

@@ -49,6 +49,7 @@ struct live {
     pthread_cond_t changed; /* frame for previews, output size known, encoder open, end */
     pthread_mutex_t events; /* one event at a time */
     pthread_mutex_t config; /* adding and removing outputs, and the end */
+    pthread_mutex_t apply;  /* settings are given to libveil; before all others */
     pthread_mutex_t feed;   /* list of encoders; order: config, feed, an encoder's hand, lock */
     atomic_int stop;        /* asked to end */
     atomic_int abort;       /* for queues: never mind the rest */

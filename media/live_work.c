@@ -3,6 +3,7 @@
 #include "live_priv.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define LOOK_NS  (20 * MS_NS)
 #define BACKLOG  4               /* frames waiting: the machine does not keep up */
@@ -97,18 +98,21 @@ static void apply_settings(worker *w) {
     live *s = w->s;
     int level = atomic_load(&s->overload);
     int least = level >= 2 ? 3 : level == 1 ? 2 : 1;
+    veil_zone zones[sizeof s->zones / sizeof s->zones[0]];
+    pthread_mutex_lock(&s->apply); /* an image of settings that were replaced may be gone */
     pthread_mutex_lock(&s->lock);
     veil_settings set = s->settings;
+    memcpy(zones, s->zones, sizeof zones);
     int every = set.detect_every > least ? set.detect_every : least;
     bool due = s->settings_changed || every != w->applied;
     set.detect_every = every;
     s->settings_changed = false;
-    if (due) { /* under the lock, since zones and image are the session's */
-        int ret = veil_set_settings(s->veil, &set);
-        if (ret != VEIL_OK)
-            snprintf(s->st.problem, sizeof s->st.problem, "settings: %s", veil_strerror(ret));
-    }
     pthread_mutex_unlock(&s->lock);
+    set.zones = zones;
+    int ret = due ? veil_set_settings(s->veil, &set) : VEIL_OK;
+    pthread_mutex_unlock(&s->apply);
+    if (ret != VEIL_OK)
+        live_note_problem(s, veil_strerror(ret));
     w->applied = every;
 }
 
