@@ -1,7 +1,6 @@
 #!/bin/sh
 # Builds the image of deploy/Dockerfile without a Docker engine and tries it: buildah, with a base made
-# by debootstrap. Needs root, and the packages buildah,
-# debootstrap and ffmpeg.
+# by debootstrap. Needs root, and the packages buildah, debootstrap and ffmpeg.
 # usage: tools/image.sh [WORK_FOLDER]      keeps the image in WORK_FOLDER/store (default: a temporary one)
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
