@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define MAX_NODES  65536u
-#define OPSET_LOW  11
+#define OPSET_LOW  9 /* Slice and Resize of 9 and 10 are refused where they are read differently */
 #define OPSET_HIGH 17
 
 static void *proto_alloc(void *m, size_t size) {

@@ -10,6 +10,7 @@
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -109,6 +110,11 @@ static void same_everywhere(net_kind kind, float allowed) {
     stack plain = make(kind, VEIL_CPU_ALL, 1, 1);
     results want = run(&plain, WIDTH, HEIGHT);
     for (size_t i = 0; i < sizeof offs / sizeof offs[0]; i++) {
+        bool seen = false; /* with another mask: this processor lacks what they differ in */
+        for (size_t k = 0; k < i; k++)
+            seen = seen || vl_cpu_levels(offs[k]) == vl_cpu_levels(offs[i]);
+        if (seen)
+            continue;
         for (int32_t threads = 1; threads <= 4; threads++) {
             for (int32_t keep_all = 0; keep_all <= 1; keep_all++) {
                 stack s = make(kind, offs[i], threads, keep_all);
