@@ -89,7 +89,7 @@ test-arm64:
 	    --buildtype=debugoptimized
 	@sh tools/test.sh $(BUILD)-arm64 --timeout-multiplier 20 \
 	    $(or $(ARM64_TESTS),"kernels conv" "kernels small" "kernels pix" "unit cpu" "unit pool" \
-	    "unit model" "unit plan" "unit run" "unit net")
+	    "unit model" "unit plan" "unit run" "unit share" "unit net")
 
 tsan:
 	@sh tools/setup.sh build test
