@@ -223,7 +223,8 @@ static void decide(const vl_subject *s, const vl_subject_rules *r, vl_track *t, 
 
 void vl_subject_step(vl_subject *s, const vl_subject_rules *r, int64_t pts_ns, vl_track *tracks,
                      size_t n) {
-    float base = logit(r->keep_score);
+    /* evidence ends at HIGHEST: what asks for more must stay within reach */
+    float base = fminf(logit(r->keep_score), HIGHEST - 0.25f);
     context around = look_around(tracks, n, base);
     for (size_t i = 0; i < n; i++)
         if (tracks[i].detected)

@@ -71,6 +71,24 @@ static void unknown_is_hidden(void **state) {
     assert_true(vl_subject_probability(&never.evidence) < 0.2f);
 }
 
+/* However much is asked for, a face that the network is sure of gets there. */
+static void the_highest_certainty_is_within_reach(void **state) {
+    (void)state;
+    vl_subject_rules strict = automatic;
+    strict.keep_score = 0.999f;
+    vl_subject s = {0};
+    vl_track t = face(1, 300);
+    float sure = 0.97f, leaning = 0.75f;
+    for (int i = 0; i < 60; i++)
+        see(&s, &strict, i * 33 * MS, &t, 1, &sure);
+    assert_true(t.evidence.keep);
+    s = (vl_subject){0};
+    t = face(2, 300);
+    for (int i = 0; i < 60; i++)
+        see(&s, &strict, i * 33 * MS, &t, 1, &leaning);
+    assert_false(t.evidence.keep);
+}
+
 /* Any single frame may say anything: a bystander stays hidden. */
 static void single_frames_do_not_uncover(void **state) {
     (void)state;
@@ -234,6 +252,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_time_at_any_rate),
         cmocka_unit_test(unknown_is_hidden),
+        cmocka_unit_test(the_highest_certainty_is_within_reach),
         cmocka_unit_test(single_frames_do_not_uncover),
         cmocka_unit_test(hysteresis),
         cmocka_unit_test(long_gap_distrusts),
