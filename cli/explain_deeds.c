@@ -17,7 +17,9 @@ static const char *const names[N_DEEDS] = {"rest of the person grey",
                                            "moved to the edge",
                                            "moved to the middle",
                                            "blurred",
-                                           "mirrored"};
+                                           "mirrored",
+                                           "eyes grey",
+                                           "mouth grey"};
 
 const char *set_deed_name(set_deed d) {
     return names[d];
@@ -41,7 +43,12 @@ static ev_box box_of(const veil_detection *d) {
 
 /* Which pixels a deed greys. */
 static int greyed(set_deed deed, const veil_detection *all, size_t n, size_t own, int x, int y) {
-    ev_box face = grown(box_of(&all[own]), 0.15);
+    ev_box own_box = box_of(&all[own]), face = grown(own_box, 0.15);
+    if (deed == DO_EYES_GREY || deed == DO_MOUTH_GREY) /* bars of the same size */
+        return inside((ev_box){own_box.x,
+                               own_box.y + (deed == DO_EYES_GREY ? 0.28 : 0.66) * own_box.h,
+                               own_box.w, 0.2 * own_box.h},
+                      x, y);
     if (inside(face, x, y))
         return 0;
     int mine = inside(person_of(box_of(&all[own])), x, y);

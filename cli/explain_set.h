@@ -20,6 +20,8 @@ typedef enum {
     DO_TO_MIDDLE,
     DO_BLURRED,
     DO_MIRRORED,
+    DO_EYES_GREY,
+    DO_MOUTH_GREY,
     N_DEEDS
 } set_deed;
 

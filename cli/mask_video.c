@@ -58,7 +58,8 @@ int mask_video_draw(mask_video *m, const media_shown *shown, media_error *err) {
     veil_frame f;
     if (!frame_map_fill(&f, shown->frame, shown->frame->time_base, 0))
         return media_fail(err, "internal: a frame came unconverted");
-    const veil_track all = {.id = 1,
+    /* number 0: no track, so that its size is not remembered for the masks of one */
+    const veil_track all = {.id = 0,
                             .x = -1,
                             .y = -1,
                             .w = (float)f.width + 2,
