@@ -51,7 +51,7 @@ static int greyed(set_deed deed, const veil_detection *all, size_t n, size_t own
                       x, y);
     if (inside(face, x, y))
         return 0;
-    int mine = inside(person_of(box_of(&all[own])), x, y);
+    int mine = inside(person_of(own_box), x, y);
     if (deed == DO_FACE_ALONE)
         return 1;
     if (deed == DO_PERSON_ALONE)

@@ -298,6 +298,16 @@ static const uint16_t *tail(const Gemm *g, long q, long rows, long *ld) {
     return copy;
 }
 
+/* Of `rows` rows those that there are; a copy of the loop for each way, since it is the hot one. */
+static inline __attribute__((always_inline)) void emit_rows(const Gemm *g, const float *t, long q,
+                                                            long n, int wide, long rows) {
+    long count = g->m - q < rows ? g->m - q : rows;
+    if (g->sums)
+        emit(g, t, q, n, wide, count, 1);
+    else
+        emit(g, t, q, n, wide, count, 0);
+}
+
 static void gemm_wide(const Gemm *g, long n) {
     float t[32 * 32] __attribute__((aligned(64)));
     const Plan *p = g->plan;
@@ -320,11 +330,7 @@ static void gemm_wide(const Gemm *g, long n) {
             _tile_dpbf16ps(3, 5, 7);
         }
         STORE(t, 128, 16, 512, 528);
-        long count = g->m - q < 32 ? g->m - q : 32;
-        if (g->sums)
-            emit(g, t, q, n, 1, count, 1);
-        else
-            emit(g, t, q, n, 1, count, 0);
+        emit_rows(g, t, q, n, 1, 32);
     }
 }
 
@@ -351,11 +357,7 @@ static void gemm_narrow(const Gemm *g, long n) {
             _tile_dpbf16ps(3, 5, 6);
         }
         STORE(t, 64, 256, 512, 768);
-        long count = g->m - q < 64 ? g->m - q : 64;
-        if (g->sums)
-            emit(g, t, q, n, 0, count, 1);
-        else
-            emit(g, t, q, n, 0, count, 0);
+        emit_rows(g, t, q, n, 0, 64);
     }
 }
 
