@@ -34,13 +34,13 @@ def main():
     ap.add_argument("--init", default=str(RUNS / "pretrain" / "last.pt"), help="checkpoint to start from")
     ap.add_argument("--composed", type=float, default=0.25, help="share of composed interviews (0: none)")
     ap.add_argument("--guesses", help="soft labels of train.guess for the pictures without classes")
-    ap.add_argument("--labels", help="classes given after the data was made (train/labels/second.jsonl)")
+    ap.add_argument("--labels", nargs="+", default=[], help="classes given after the data was made (train/labels/*.jsonl)")
     ap.add_argument("--label-weight", type=float, default=1.0, help="weight of the class loss")
     ap.add_argument("--report", action="store_true", help="AP and subject figures before and after")
     a = ap.parse_args()
     data, folder = Faces(a.data or DATA), RUNS / a.run
-    if a.labels:
-        print(f"{data.add_labels(a.labels)} more pictures have classes", flush=True)
+    for file in a.labels:
+        print(f"{file}: {data.add_labels(file)} more pictures have classes", flush=True)
     if a.hard:
         data.look_for_hard(a.hard)
     guesses = np.load(need(a.guesses, "guesses"))["label"] if a.guesses else None

@@ -9,15 +9,20 @@ import torch
 STEEP = (3.4445, -4.7750, 2.0315)  # quintic whose iterates pull all singular values towards 1
 
 
-def orthogonal(g, rounds=5):
-    """Nearly the orthogonal factor of g (m,n), by Newton-Schulz iterations in bfloat16."""
-    x = g if g.shape[0] <= g.shape[1] else g.T
-    x = (x / (x.norm() + 1e-7)).bfloat16()
+def orthogonal(matrices, rounds=5):
+    """Nearly the orthogonal factors of matrices (m,n) with m <= n, by Newton-Schulz iterations in
+    bfloat16. Equal shapes go together: one matrix alone keeps no processor busy."""
     a, b, c = STEEP
-    for _ in range(rounds):
-        s = x @ x.T
-        x = a * x + (b * s + c * s @ s) @ x
-    return (x if g.shape[0] <= g.shape[1] else x.T).to(g.dtype)
+    out = [None] * len(matrices)
+    for shape in sorted({g.shape for g in matrices}):
+        these = [i for i, g in enumerate(matrices) if g.shape == shape]
+        x = torch.stack([(matrices[i] / (matrices[i].norm() + 1e-7)).bfloat16() for i in these])
+        for _ in range(rounds):
+            s = x @ x.mT
+            x = torch.baddbmm(x, torch.baddbmm(s, s, s, beta=b, alpha=c), x, beta=a)
+        for i, turned in zip(these, x):
+            out[i] = turned.to(matrices[i].dtype)
+    return out
 
 
 def suits(p):
@@ -34,21 +39,28 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
+            some = [p for p in group["params"] if p.grad is not None]
+            for p in some:
                 p.mul_(1 - group["lr"] * group["weight_decay"])
-                (self._turned if group["muon"] else self._adam)(p, p.grad, self.state[p], group)
+            if group["muon"]:
+                self._turned(some, group)
+            else:
+                for p in some:
+                    self._adam(p, p.grad, self.state[p], group)
 
-    @staticmethod
-    def _turned(p, g, state, group):
-        if not state:
-            state["momentum"] = torch.zeros_like(p)
-        m, beta = state["momentum"], group["momentum"]
-        m.lerp_(g, 1 - beta)
-        step = g.lerp(m, beta).flatten(1)
-        scale = 0.2 * max(step.shape) ** 0.5  # the size that AdamW's steps have
-        p.add_(orthogonal(step).view_as(p), alpha=-group["lr"] * scale)
+    def _turned(self, some, group):
+        steps, beta = [], group["momentum"]
+        for p in some:
+            state = self.state[p]
+            if not state:
+                state["momentum"] = torch.zeros_like(p)
+            m = state["momentum"].lerp_(p.grad, 1 - beta)
+            g = p.grad.lerp(m, beta).flatten(1)
+            steps.append(g if g.shape[0] <= g.shape[1] else g.T)
+        for p, g in zip(some, orthogonal(steps)):
+            g = g if g.shape[0] == p.shape[0] else g.T
+            scale = 0.2 * max(g.shape) ** 0.5  # the size that AdamW's steps have
+            p.add_(g.reshape(p.shape), alpha=-group["lr"] * scale)
 
     @staticmethod
     def _adam(p, g, state, group):
