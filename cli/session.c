@@ -161,7 +161,7 @@ static int set_drawing(session *s, const cli_options *o, const char *command) {
         set->feather = o->feather > 0 ? (float)o->feather : -1.0f;
     set->cells = (float)o->cells;
     set->force_weak = o->force_weak;
-    if (set->style >= VEIL_STYLE_WEAK_BLUR && !o->force_weak) {
+    if (veil_style_is_weak(set->style) && !o->force_weak) {
         cli_error(command,
                   "--style weak-blur and weak-mosaic leave faces recognisable to those who "
                   "know them; use blur or mosaic, or add --force-weak");

@@ -146,6 +146,9 @@ typedef enum {
     VEIL_STYLE_WEAK_MOSAIC
 } veil_style;
 
+/** 1 for the weak styles, else 0. Any thread. */
+VEIL_API int veil_style_is_weak(veil_style style);
+
 typedef enum { VEIL_SHAPE_ELLIPSE = 0, VEIL_SHAPE_BOX, VEIL_SHAPE_HEAD } veil_shape;
 
 typedef enum { VEIL_TRACKER_BYTETRACK = 0, VEIL_TRACKER_SORT, VEIL_TRACKER_NONE } veil_tracker;

@@ -117,10 +117,9 @@ static bool set_colour(config *c, const field *f, const char *text) {
 
 /* A click must neither switch hiding off, nor make it weak unless the command line allowed that. */
 static bool style_ok(const config *c, char *problem) {
-    bool weak = c->style == VEIL_STYLE_WEAK_BLUR || c->style == VEIL_STYLE_WEAK_MOSAIC;
     if (c->style == VEIL_STYLE_IMAGE || c->style == VEIL_STYLE_NONE)
         snprintf(problem, CONFIG_TEXT_MAX, "style image and none are for veil run only");
-    else if (weak && !c->force_weak)
+    else if (veil_style_is_weak((veil_style)c->style) && !c->force_weak)
         snprintf(problem, CONFIG_TEXT_MAX,
                  "weak styles leave faces recognisable to those who know them; veil serve "
                  "--force-weak allows them");

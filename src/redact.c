@@ -366,10 +366,6 @@ static size_t make_groups(vl_redact *r, const veil_frame *f, size_t n) {
     return n_groups;
 }
 
-static bool is_weak(veil_style style) {
-    return style == VEIL_STYLE_WEAK_BLUR || style == VEIL_STYLE_WEAK_MOSAIC;
-}
-
 static void measure_groups(vl_redact *r, const veil_frame *f, size_t n,
                            const vl_redact_style *style) {
     uint16_t native[3];
@@ -384,7 +380,7 @@ static void measure_groups(vl_redact *r, const veil_frame *f, size_t n,
         }
         g->cells.flat = style->style == VEIL_STYLE_MOSAIC || style->style == VEIL_STYLE_WEAK_MOSAIC;
         vl_cells_grid(&g->cells, g->whole, g->area, style->cells);
-        if (is_weak(style->style))
+        if (veil_style_is_weak(style->style))
             vl_cells_measure(&g->cells, &r->pix, f, &r->rows);
         else
             vl_around_fill(&r->around, &g->cells, r->hidden, n, &r->pix, f, &r->rows);
@@ -395,7 +391,7 @@ static void measure_groups(vl_redact *r, const veil_frame *f, size_t n,
  * of the drawing before over the same cells are drawn then: nothing more of the face than these. */
 static int settle_groups(vl_redact *r, size_t n, veil_style style) {
     for (size_t i = 0; i < n; i++) {
-        if (style != VEIL_STYLE_SOLID && !is_weak(style)) {
+        if (style != VEIL_STYLE_SOLID && !veil_style_is_weak(style)) {
             vl_around_ease(&r->group[i].cells, r->past, r->n_past);
             continue;
         }

@@ -72,8 +72,8 @@ static bool zone_valid(const veil_zone *z) {
            z->h <= 20 && z->decision >= VEIL_AUTO && z->decision <= VEIL_KEEP;
 }
 
-static bool is_weak(const veil_settings *s) {
-    return s->style == VEIL_STYLE_WEAK_BLUR || s->style == VEIL_STYLE_WEAK_MOSAIC;
+int veil_style_is_weak(veil_style style) {
+    return style == VEIL_STYLE_WEAK_BLUR || style == VEIL_STYLE_WEAK_MOSAIC;
 }
 
 /* A caller built against a later version may use fields that we do not know only when they are
@@ -100,7 +100,7 @@ int vl_settings_take(vl_settings *out, const veil_settings *in) {
         !part_or_default(&s.padding, defaults.padding) ||
         !part_or_default(&s.feather, defaults.feather))
         return VEIL_E_ARG;
-    if (is_weak(&s) && s.force_weak != 1)
+    if (veil_style_is_weak(s.style) && s.force_weak != 1)
         return VEIL_E_WEAK;
     if (s.cells == 0)
         s.cells = defaults.cells;

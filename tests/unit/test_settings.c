@@ -42,12 +42,15 @@ static void weak_styles_need_force(void **state) {
         veil_settings s;
         veil_settings_init(&s, sizeof s);
         s.style = (veil_style)style;
+        assert_int_equal(veil_style_is_weak(s.style), 1);
         assert_int_equal(take(&s), VEIL_E_WEAK);
         s.force_weak = -7;
         assert_int_equal(take(&s), VEIL_E_WEAK);
         s.force_weak = 1;
         assert_int_equal(take(&s), VEIL_OK);
     }
+    for (int style = VEIL_STYLE_BLUR; style <= VEIL_STYLE_NONE; style++)
+        assert_int_equal(veil_style_is_weak((veil_style)style), 0);
     veil_settings s;
     veil_settings_init(&s, sizeof s);
     s.style = (veil_style)(VEIL_STYLE_WEAK_MOSAIC + 1);
