@@ -71,15 +71,23 @@ def cover(img, faces, rng, p=0.12):
             y, h = y + h * rng.uniform(0, 0.8), h * rng.uniform(0.12, 0.3)
         x0, y0 = max(0, int(x)), max(0, int(y))
         patch = img[y0:int(y + h), x0:int(x + w)]
-        if patch.size:
-            patch[:] = rng.integers(0, 256, 3) if rng.random() < 0.6 else patch.mean((0, 1)) * rng.uniform(0.3, 1.4)
+        how = rng.random()
+        if not patch.size:
+            continue
+        if how < 0.4:  # by what stands elsewhere in the picture
+            ph, pw = patch.shape[:2]
+            y0, x0 = (int(rng.integers(0, n - m + 1)) for n, m in zip(img.shape[:2], (ph, pw)))
+            patch[:] = img[y0:y0 + ph, x0:x0 + pw].copy()
+        else:
+            patch[:] = rng.integers(0, 256, 3) if how < 0.75 else patch.mean((0, 1)) * rng.uniform(0.3, 1.4)
     return img
 
 
 def augment(img, faces, rng, turn=True):
     """The whole chain. Each step is rare enough that plain pictures stay the rule."""
     if turn and rng.random() < 0.2:
-        img, faces = rotate(img, faces, rng.uniform(-30, 30))
+        most = 30 if rng.random() < 0.8 else 100  # heads that lie or look up are few, but they are missed
+        img, faces = rotate(img, faces, rng.uniform(-most, most))
     if rng.random() < 0.5:
         img, faces = flip(img, faces)
     img = np.ascontiguousarray(img)
