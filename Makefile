@@ -25,7 +25,7 @@ help:
 	@echo "make demo       the whole way: make a clip, hide the bystanders, show where the result is"
 	@echo "make demo IN=my.mp4    the same with your own clip"
 	@echo "make test       build and run every test"
-	@echo "make browser    test the web page in Chromium"
+	@echo "make browser    test the web page in Chromium, in short in Firefox"
 	@echo "make install    PREFIX=$(PREFIX), DESTDIR is honoured"
 	@echo "make fixtures   all test clips with known truth, in $(OUT)/fixtures"
 	@echo "make bench      benchmarks"

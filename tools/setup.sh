@@ -30,7 +30,7 @@ for g in "${@:-build}"; do
     fuzz) want="$want $fuzz" ;;
     train) want="$want $train" ;;
     browser)
-        want="$want chromium"
+        want="$want chromium firefox-esr"
         command -v node >/dev/null 2>&1 || want="$want nodejs"
         ;;
     peers) want="$want $peers" ;;

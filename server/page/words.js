@@ -1,5 +1,5 @@
-// English and German. Elements name their text: data-t, and data-t-label for aria-label and title.
-const words = {
+// English and German; the server's own words are keys of lamp, reasons and events. Elements name their text: data-t, and data-t-label for aria-label and title.
+export const words = {
   en: {
     skip: 'Skip to content', views: 'Views', live: 'Live', try: 'Try it', explain: 'Explain', theme: 'Light or dark',
     panic: 'Cover everything', panic_on: 'End covering', tools: 'Tools', click: 'What a click does', mode_faces: 'Faces',
@@ -26,21 +26,26 @@ const words = {
     ex_live_text: 'This is the live picture as it went out. The raw one is gone, so hidden faces show only what is left of them for a network.',
     private: 'Nothing leaves this machine. No face is stored.', api: 'HTTP interface', login: 'Token needed',
     login_text: 'This page is open to other machines, so it asks for the token that veil serve printed.', token: 'Token',
-    login_go: 'Open', login_bad: 'This is not the token.',
+    login_go: 'Open', login_bad: 'This is not the token.', login_wait: 'Too many attempts. Wait a little.',
     lamp: { protecting: 'Protecting', covered: 'Covered', starting: 'Starting', stopped: 'Stopped' },
-    reasons: {},
+    reasons: {
+      '': '', 'nothing came yet': 'nothing came yet', 'input lost': 'source lost', 'a stage stands still': 'something stands still', overload: 'overload',
+      'covered by hand': 'by hand', 'the analysis failed': 'analysis failed',
+      none: '', 'new face': 'new face', evidence: 'evidence', user: 'chosen', zone: 'zone', rule: 'rule', lost: 'lost', start: 'start', error: 'error',
+      late: 'late', panic: 'by hand', cut: 'cut', unknown: 'unknown',
+    },
     events: { none: 'Looking in every frame again', 'detection on every 2nd frame': 'Busy: looking in every 2nd frame', 'detection on every 3rd frame': 'Busy: looking in every 3rd frame',
       'half the frame rate': 'Busy: half the frame rate', covered: 'Too busy: covered' },
     curtain: { stopped: 'Nothing runs', starting: 'Starting', lost: 'No connection to veil' },
     curtain_more: { stopped: 'Choose a source and start it.', starting: 'Nothing is shown before it was analysed.', lost: 'Trying again. What is sent elsewhere goes on.' },
     hint_faces: 'Click a face to keep or hide it. Keys: B boxes, U undo, P cover everything.',
     hint_zone: 'Draw over the picture. Enter puts a zone into the middle; arrow keys move it, with Shift its size, Delete removes it.',
-    face: (id, d, why) => `Face ${id}: ${d}, ${why}`, hidden: 'hidden', kept: 'visible', automatic: 'automatic',
+    face: (id, d, why) => `Face ${id}: ${d}, ${why}`, hidden: 'hidden', kept: 'visible',
     do_keep: 'Keep', do_hide: 'Hide', do_auto: 'Auto', zone: (n, d) => `Zone ${n}: ${d}`, zone_hide: 'always hidden', zone_keep: 'faces stay visible',
     remove: 'Remove', said_keep: id => `Face ${id} stays visible.`, said_hide: id => `Face ${id} is hidden.`, said_auto: id => `Face ${id}: automatic.`,
     said_zone: 'Zone added.', said_undo: 'Undone.', gone: 'This face is gone.', none: 'none found',
     ms: 'ms', cores: 'cores', faces_value: (h, k) => `${h} hidden · ${k} visible`,
-    out_up: 'sending', out_rec: 'recording', out_wait: 'waiting', out_off: 'off', off: 'Off', on: 'On', sent: 'sent',
+    out_up: 'sending', out_rec: 'recording', out_wait: 'waiting', out_off: 'off', off: 'Off', on: 'On',
     job: { waiting: 'waiting', running: 'working', done: 'done', failed: 'failed', cancelled: 'cancelled', uploading: 'uploading' },
     cancel: 'Cancel', del: 'Delete', download: 'Download', report: 'Report', compare: 'Compare', frames: 'frames',
     job_done: r => `${r.frames} frame${r.frames === 1 ? '' : 's'}, faces: ${r.faces_hidden} hidden, ${r.faces_kept} visible`,
@@ -78,21 +83,26 @@ const words = {
     ex_live_text: 'Dies ist das Live-Bild, wie es hinausging. Das rohe gibt es nicht mehr; verdeckte Gesichter zeigen darum nur, was für ein Netz von ihnen übrig ist.',
     private: 'Nichts verlässt diesen Rechner. Kein Gesicht wird gespeichert.', api: 'HTTP-Schnittstelle', login: 'Token nötig',
     login_text: 'Diese Seite ist für andere Rechner offen, darum fragt sie nach dem Token, den veil serve ausgegeben hat.', token: 'Token',
-    login_go: 'Öffnen', login_bad: 'Das ist nicht der Token.',
+    login_go: 'Öffnen', login_bad: 'Das ist nicht der Token.', login_wait: 'Zu viele Versuche. Warten Sie ein wenig.',
     lamp: { protecting: 'Schützt', covered: 'Verdeckt', starting: 'Startet', stopped: 'Angehalten' },
-    reasons: {},
+    reasons: {
+      '': '', 'nothing came yet': 'noch nichts gekommen', 'input lost': 'Quelle verloren', 'a stage stands still': 'etwas steht still', overload: 'überlastet',
+      'covered by hand': 'von Hand', 'the analysis failed': 'Untersuchung gescheitert',
+      none: '', 'new face': 'neues Gesicht', evidence: 'Hinweise', user: 'gewählt', zone: 'Zone', rule: 'Regel', lost: 'verloren', start: 'Anfang', error: 'Fehler',
+      late: 'zu spät', panic: 'von Hand', cut: 'Schnitt', unknown: 'unbekannt',
+    },
     events: { none: 'Sucht wieder in jedem Bild', 'detection on every 2nd frame': 'Ausgelastet: sucht in jedem 2. Bild', 'detection on every 3rd frame': 'Ausgelastet: sucht in jedem 3. Bild',
       'half the frame rate': 'Ausgelastet: halbe Bildrate', covered: 'Zu ausgelastet: verdeckt' },
     curtain: { stopped: 'Es läuft nichts', starting: 'Startet', lost: 'Keine Verbindung zu veil' },
     curtain_more: { stopped: 'Wählen Sie eine Quelle und starten Sie sie.', starting: 'Nichts wird gezeigt, bevor es untersucht wurde.', lost: 'Neuer Versuch läuft. Was anderswohin gesendet wird, geht weiter.' },
     hint_faces: 'Klicken Sie auf ein Gesicht, um es zu zeigen oder zu verdecken. Tasten: B Rahmen, U zurück, P alles verdecken.',
     hint_zone: 'Zeichnen Sie über das Bild. Enter setzt eine Zone in die Mitte; Pfeiltasten bewegen sie, mit Umschalt die Größe, Entf löscht sie.',
-    face: (id, d, why) => `Gesicht ${id}: ${d}, ${why}`, hidden: 'verdeckt', kept: 'sichtbar', automatic: 'automatisch',
+    face: (id, d, why) => `Gesicht ${id}: ${d}, ${why}`, hidden: 'verdeckt', kept: 'sichtbar',
     do_keep: 'Zeigen', do_hide: 'Verdecken', do_auto: 'Auto', zone: (n, d) => `Zone ${n}: ${d}`, zone_hide: 'immer verdeckt', zone_keep: 'Gesichter bleiben sichtbar',
     remove: 'Entfernen', said_keep: id => `Gesicht ${id} bleibt sichtbar.`, said_hide: id => `Gesicht ${id} wird verdeckt.`, said_auto: id => `Gesicht ${id}: automatisch.`,
     said_zone: 'Zone hinzugefügt.', said_undo: 'Rückgängig gemacht.', gone: 'Dieses Gesicht ist weg.', none: 'keine gefunden',
     ms: 'ms', cores: 'Kerne', faces_value: (h, k) => `${h} verdeckt · ${k} sichtbar`,
-    out_up: 'sendet', out_rec: 'nimmt auf', out_wait: 'wartet', out_off: 'aus', off: 'Aus', on: 'An', sent: 'gesendet',
+    out_up: 'sendet', out_rec: 'nimmt auf', out_wait: 'wartet', out_off: 'aus', off: 'Aus', on: 'An',
     job: { waiting: 'wartet', running: 'in Arbeit', done: 'fertig', failed: 'gescheitert', cancelled: 'abgebrochen', uploading: 'lädt hoch' },
     cancel: 'Abbrechen', del: 'Löschen', download: 'Herunterladen', report: 'Bericht', compare: 'Vergleichen', frames: 'Bilder',
     job_done: r => `${r.frames} Bild${r.frames === 1 ? '' : 'er'}, Gesichter: ${r.faces_hidden} verdeckt, ${r.faces_kept} sichtbar`,
@@ -105,12 +115,6 @@ const words = {
     choices: { auto: 'Wer spricht', none: 'Niemand', largest: 'Größtes Gesicht', center: 'Nahe der Mitte', chosen: 'Nur gewählte', blur: 'Unschärfe', mosaic: 'Mosaik', solid: 'Fläche', 'weak-blur': 'Schwache Unschärfe', 'weak-mosaic': 'Schwaches Mosaik', ellipse: 'Ellipse', box: 'Rechteck', head: 'Kopf', bytetrack: 'ByteTrack', sort: 'SORT', no: 'Keine' },
   },
 };
-// What the server calls its reasons.
-words.de.reasons = {
-  'nothing came yet': 'noch nichts gekommen', 'input lost': 'Quelle verloren', 'a stage stands still': 'etwas steht still', overload: 'überlastet',
-  'covered by hand': 'von Hand', 'the analysis failed': 'Untersuchung gescheitert',
-  none: '', 'new face': 'neues Gesicht', evidence: 'Hinweise', user: 'gewählt', zone: 'Zone', rule: 'Regel', lost: 'verloren', start: 'Anfang', error: 'Fehler', late: 'zu spät',
-};
 let language = localStorage.getItem('veil.lang') || (navigator.language.startsWith('de') ? 'de' : 'en');
 if (!words[language]) language = 'en';
 const listeners = [];
@@ -118,9 +122,10 @@ const listeners = [];
 export const lang = () => language;
 export const t = (key, ...args) => {
   const w = words[language][key];
+  if (w === undefined) console.error(`no word for ${key}`);
   return typeof w === 'function' ? w(...args) : w;
 };
-export const reason = text => words[language].reasons[text] || text;
+export const reason = text => words[language].reasons[text] ?? text;
 // A line of the log: a phase with its reason, or one of the events that have words of their own.
 export function eventText(text) {
   const [phase, why] = text.split(': '), word = words[language].lamp[phase];

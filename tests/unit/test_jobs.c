@@ -1,5 +1,5 @@
 /* jobs.c: what was brought and what came of it are gone when their time is over, also while another
- * job is at work. */
+ * job is at work; what is kept never takes more room than it may. */
 #include "jobs.h"
 
 #include "http.h"
@@ -23,6 +23,8 @@
 #define SIDE   64
 #define MS     1000000
 
+#define UPLOAD_BYTES (54 + 3 * SIDE * SIDE)
+
 typedef struct {
     char folder[64];
     jobs *jobs;
@@ -40,20 +42,28 @@ static void on_changed(void *user) {
         nap(5);
 }
 
-static int set_up(void **state) {
+static int set_up_with(void **state, int64_t disk_max) {
     fixture *f = calloc(1, sizeof *f);
     media_error err = {0};
     f->caller = pthread_self();
     snprintf(f->folder, sizeof f->folder, "/tmp/veil-jobs-XXXXXX");
     jobs_options o = {.folder = mkdtemp(f->folder),
                       .upload_max = 1 << 20,
-                      .disk_max = 1 << 24,
+                      .disk_max = disk_max,
                       .waiting_max = 4,
                       .keep_s = KEEP_S,
                       .changed = on_changed,
                       .user = f};
     *state = f;
     return o.folder && jobs_create(&f->jobs, &o, &err) == 0 ? 0 : -1;
+}
+
+static int set_up(void **state) {
+    return set_up_with(state, 1 << 24);
+}
+
+static int set_up_small(void **state) {
+    return set_up_with(state, UPLOAD_BYTES * 3 / 2);
 }
 
 static int tear_down(void **state) {
@@ -82,7 +92,7 @@ static void put(uint8_t *at, uint32_t value) {
 
 /* A BMP picture of grey stripes. */
 static void upload(fixture *f, char id[JOBS_ID_SIZE]) {
-    static uint8_t bytes[54 + 3 * SIDE * SIDE];
+    static uint8_t bytes[UPLOAD_BYTES];
     char problem[CONFIG_TEXT_MAX] = "";
     config settings;
     jobs_upload *u;
@@ -153,10 +163,33 @@ static void test_another_job_does_not_prolong_it(void **state) {
     assert_int_equal(count_files(f, first), 0);
 }
 
+/* One upload and a half fit. */
+static void test_room_is_limited(void **state) {
+    static const char bytes[UPLOAD_BYTES] = "BM";
+    fixture *f = *state;
+    char id[JOBS_ID_SIZE], problem[CONFIG_TEXT_MAX] = "";
+    config settings;
+    jobs_upload *u;
+    config_init(&settings);
+    atomic_store(&f->hold, true);
+    upload(f, id);
+    assert_int_equal(jobs_begin(f->jobs, "b", &settings, sizeof bytes, &u, problem),
+                     MHD_HTTP_INSUFFICIENT_STORAGE);
+    assert_null(u);
+    /* one that does not say how large it is */
+    assert_int_equal(jobs_begin(f->jobs, "b", &settings, -1, &u, problem), 0);
+    assert_int_equal(jobs_write(u, bytes, sizeof bytes, problem), MHD_HTTP_INSUFFICIENT_STORAGE);
+    assert_string_equal(problem, "the room for results is full");
+    jobs_upload_free(u);
+    assert_int_equal(count_files(f, id), 1); /* of the first one alone, and nothing else */
+    assert_int_equal(count_files(f, ""), 3);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_results_go_by_themselves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_another_job_does_not_prolong_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_room_is_limited, set_up_small, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,6 +234,39 @@ class Live(Case):
             lines = [json.loads(x) for x in f]
         self.assertTrue(any(x["track"] == track and x["decision"] == "keep" for x in lines), lines)
 
+    def frames(self):
+        """What is told with each frame, for ever."""
+        c = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        self.addCleanup(c.close)
+        c.request("GET", "/events")
+        r = c.getresponse()
+        while True:
+            if r.readline() == b"event: frame\n":
+                yield json.loads(r.readline().decode()[6:])
+
+    def test_a_change_acts_within_two_frames(self):
+        """Counted in frames that have gone out, not in time."""
+        frames = self.frames()
+        next(frames)
+
+        def then(method, path, body):
+            """Changes something; the third to seventh frame that goes out after the answer."""
+            if self.server.json(method, path, body)[0] != 200:
+                return []
+            out = self.server.state()["live"]["frames_out"]
+            first = next(f for f in frames if f["serial"] > out + 2)
+            return [first] + [next(frames) for _ in range(4)]
+
+        def treated(decision):
+            """How the largest face is treated then, where it is seen."""
+            track = self.largest()["id"]
+            after = then("PUT", f"/tracks/{track}", {"decision": decision})
+            return {t["decision"] for f in after for t in f["tracks"] if t["id"] == track}
+        for decision in ("keep", "hide", "keep", "hide"):
+            self.assertEqual(until(lambda: treated(decision), "it is seen"), {decision})
+        self.assertEqual({f["covered"] for f in then("POST", "/panic", {"on": True})}, {True})
+        self.ok(self.server.json("POST", "/panic", {"on": False}))
+
     def test_hide_zone_shows_in_the_pixels(self):
         box = (0.02, 0.55, 0.3, 0.4)
         clear = until(lambda: (d := self.snapshot().detail(box)) > 2 and d, "detail")

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Requests that mean no good: malformed, too large, too slow, from other sites, without the token.
 At the end the server still answers, and it ends with status 0."""
+import http.client
 import json
 import os
 import socket
@@ -274,6 +275,36 @@ class Rate(Case):
         self.assertEqual(got[:20], [200] * 20)
         self.assertIn(429, got)
         until(lambda: self.server.request("GET", "/health")[0] == 200, "it is let in again")
+
+
+class Crowd(Case):
+    def test_one_address_cannot_take_all_connections(self):
+        many = [socket.create_connection(("127.0.0.1", self.server.port), timeout=60)
+                for _ in range(300)]
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=60,
+                                      source_address=("127.0.0.2", 0)) as other:
+            other.sendall(b"GET /health HTTP/1.1\r\n" + GOOD + b"Connection: close\r\n\r\n")
+            self.assertEqual(statuses(other.recv(65536)), [200])
+        for s in many:
+            s.settimeout(0.01)
+
+        def closed(s):
+            try:
+                return s.recv(1) == b""
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+        self.assertGreater(sum(map(closed, many)), 90, "some of them are refused")
+        for s in many:
+            s.close()
+
+        def answers():
+            try:
+                return self.server.request("GET", "/health")[0] == 200
+            except (OSError, http.client.HTTPException):  # they are being closed
+                return False
+        until(answers, "it answers again")
 
 
 class Elsewhere(unittest.TestCase):
