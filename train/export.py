@@ -65,15 +65,15 @@ def clean(model, allowed=OPERATORS):
     return model
 
 
-def to_onnx(model, w, h, metadata):
+def to_onnx(model, w, h, metadata, ends=("p8", "p16", "p32"), allowed=OPERATORS):
     """Detector in eval mode -> onnx.ModelProto."""
     m = fold_batch_norm(copy.deepcopy(model).cpu().float().eval())
     buf = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(m, torch.zeros(1, 3, h, w), buf, opset_version=13, input_names=["images"],
-                          output_names=["p8", "p16", "p32"], do_constant_folding=True)
-    out = clean(onnx.load_from_string(buf.getvalue()))
+                          output_names=list(ends), do_constant_folding=True)
+    out = clean(onnx.load_from_string(buf.getvalue()), allowed)
     out.producer_name = "veil"
     helper.set_model_props(out, {"veil.decoder": "veil", "veil.classes": "background,interview",
                                  "veil.name": model.name, **metadata})
