@@ -2,7 +2,7 @@
 import { $, api, attempt, listen, sendToken, toast } from './net.js';
 import { lang, onLanguage, reason, setLanguage, t, translate } from './words.js';
 import { Chart } from './charts.js';
-import { decide, showConnection, showLive, showLiveView, takeFrame, toggleBoxes } from './view.js';
+import { showConnection, showLive, showLiveView, takeFrame, toggleBoxes } from './view.js';
 import { loadSources, showPanels } from './panels.js';
 import { showTry } from './tryit.js';
 import { explainLive, showExplain, showExplainLive } from './explain.js';
@@ -39,7 +39,7 @@ function showPanic(on) {
 }
 async function setPanic(on) {
   showPanic(on);
-  await attempt(api('POST', '/panic', { on }));
+  if (!await attempt(api('POST', '/panic', { on }))) showPanic(!!state?.panic); // not what was hoped for
 }
 $('panic').addEventListener('click', () => setPanic($('panic').getAttribute('aria-pressed') !== 'true'));
 
@@ -85,12 +85,10 @@ $('toast-undo').addEventListener('click', undo);
 addEventListener('keydown', event => {
   if (event.ctrlKey && event.key === 'z' && !event.target.closest('input[type=text],input[type=password]')) { event.preventDefault(); undo(); return; }
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest('input[type=text],input[type=password],select,dialog')) return;
-  const digit = Number(event.key);
   if (event.key === 'p') setPanic(true); // ending it takes the button
   else if (event.key === 'b') toggleBoxes();
   else if (event.key === 'u') undo();
   else if (event.key === 'Escape') $('toast').hidden = true;
-  else if (digit > 0 && digit < 10 && event.shiftKey) decide(digit, 'hide');
 });
 $('lang').addEventListener('click', () => setLanguage(lang() === 'en' ? 'de' : 'en'));
 const themes = ['auto', 'light', 'dark'];

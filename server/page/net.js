@@ -32,9 +32,9 @@ export function askToken() {
     login.showModal();
     $('login-form').onsubmit = async event => {
       event.preventDefault();
-      const ok = await sendToken($('token').value.trim());
-      $('login-bad').textContent = ok ? '' : t('login_bad');
-      if (!ok) return;
+      const bad = await sendToken($('token').value.trim());
+      $('login-bad').textContent = bad;
+      if (bad) return;
       login.close();
       pending = null;
       done();
@@ -42,9 +42,14 @@ export function askToken() {
   });
   return pending;
 }
+// Returns what is wrong, '' if nothing.
 export async function sendToken(token) {
-  const r = await fetch('/login', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token }) });
-  return r.ok;
+  try {
+    await api('POST', '/login', { token });
+    return '';
+  } catch (e) {
+    return { 401: t('login_bad'), 429: t('login_wait') }[e.status] || e.message;
+  }
 }
 
 export async function api(method, path, body) {
@@ -53,7 +58,7 @@ export async function api(method, path, body) {
     options.headers = { 'Content-Type': 'application/json' };
     options.body = JSON.stringify(body);
   }
-  const r = await fetch(path, options);
+  const r = await fetch(path, options).catch(() => { throw new Problem(0, t('curtain').lost); });
   if (r.status === 401 && path !== '/login') {
     await askToken();
     return api(method, path, body);
@@ -78,8 +83,8 @@ export function upload(path, file, progress) {
       if (typeof data === 'string') { try { data = JSON.parse(data); } catch { data = null; } }
       if (x.status < 300) ok(data); else bad(new Problem(x.status, data?.detail || x.statusText));
     };
-    x.onerror = () => bad(new Problem(0, 'connection lost'));
-    x.onabort = () => bad(new Problem(-1, 'cancelled'));
+    x.onerror = () => bad(new Problem(0, t('curtain').lost));
+    x.onabort = () => bad(new Problem(-1, t('job').cancelled));
     x.send(file);
   });
   return { done, cancel: () => x.abort() };
@@ -101,6 +106,21 @@ export function listen(handlers, onState) {
     };
   };
   open();
+}
+
+// A function that sends at once, and once more when it was called meanwhile: in order, never two at a time.
+// send(more) may ask whether there will be another one.
+const PAUSE_MS = 60;
+export function inTurn(send) {
+  let busy = false, again = false;
+  return async function run() {
+    again = true;
+    if (busy) return;
+    busy = true;
+    again = false;
+    await send(() => again);
+    setTimeout(() => { busy = false; if (again) run(); }, PAUSE_MS);
+  };
 }
 
 let timer;

@@ -1,5 +1,5 @@
 // Settings, sources, outputs, what happened.
-import { $, api, attempt, icon, make, Problem, toast } from './net.js';
+import { $, api, attempt, icon, inTurn, make, toast } from './net.js';
 import { eventText, lang, onLanguage, t } from './words.js';
 import { cameras, startCamera, stopCamera } from './camera.js';
 
@@ -16,20 +16,20 @@ const groups = {
     { name: 'preview_quality', min: 30, max: 95, step: 5, show: percent }],
 };
 const fields = [];
-let forceWeak = false, config = {}, waiting = {}, timer = null, touched = 0;
+let forceWeak = false, config = {}, waiting = {}, touched = 0;
 
-// Collects what changes within a moment, so that a slider on its way does not ask for each step.
+// What a slider on its way changes meanwhile goes together.
+const save = inTurn(async () => {
+  const body = waiting;
+  waiting = {};
+  try { await api('PATCH', '/config', body); } catch (e) { touched = 0; toast(e.message); }
+});
 function change(name, value) {
   waiting[name] = value;
   config[name] = value;
   touched = Date.now();
   showFields();
-  timer ??= setTimeout(async () => {
-    const body = waiting;
-    waiting = {};
-    timer = null;
-    try { await api('PATCH', '/config', body); } catch (e) { touched = 0; toast(e.message); }
-  }, 120);
+  save();
 }
 function choiceWord(f, c) { return t('choices')[f.words?.[c] || c]; }
 
@@ -151,7 +151,7 @@ function showOutputs(list) {
   if (key !== shown) {
     shown = key;
     $('outs').replaceChildren(...list.map(o => {
-      const name = o.record ? o.url : o.url;
+      const name = o.url;
       const onoff = make('button', { type: 'button', className: 'quiet' }, o.on ? t('off') : t('on'));
       onoff.setAttribute('aria-label', `${o.on ? t('off') : t('on')}: ${name}`);
       onoff.addEventListener('click', () => attempt(api('PATCH', `/outputs/${o.id}`, { on: !o.on })));
@@ -189,10 +189,9 @@ function showNotes(list) {
 
 export function showPanels(state) {
   if (forceWeak !== state.force_weak) { forceWeak = state.force_weak; showFields(); }
-  if (Date.now() - touched > 1500 && !timer) { config = { ...state.config }; showFields(); }
+  if (Date.now() - touched > 1500) { config = { ...state.config }; showFields(); }
   showSource(state);
   showOutputs(state.outputs);
   showNotes(state.notes);
 }
 onLanguage(() => { shown = ''; showFields(); showKind(); });
-export { Problem };

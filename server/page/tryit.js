@@ -103,6 +103,9 @@ function split() {
   if (after) after.style.clipPath = `inset(0 0 0 ${v}%)`;
   if (edge) edge.style.left = `${v}%`;
 }
+function showPlaying() {
+  $('pair-play').lastElementChild.textContent = t(comparing.after.paused === false ? 'pause' : 'play');
+}
 function compare(j) {
   closeCompare();
   const file = files.get(j.id), pair = $('pair');
@@ -117,6 +120,7 @@ function compare(j) {
   $('compare-name').textContent = j.name;
   $('split').parentElement.hidden = !comparing.url;
   $('pair-play').hidden = !isVideo(j);
+  showPlaying();
   if (isVideo(j)) after.addEventListener('timeupdate', () => {
     const b = comparing?.before;
     if (b && Math.abs(b.currentTime - after.currentTime) > 0.08) b.currentTime = after.currentTime;
@@ -143,7 +147,7 @@ $('pair').addEventListener('pointermove', event => {
 $('pair-play').addEventListener('click', () => {
   const both = [comparing.before, comparing.after].filter(Boolean), play = comparing.after.paused;
   both.forEach(v => (play ? v.play() : v.pause()));
-  $('pair-play').lastElementChild.textContent = t(play ? 'pause' : 'play');
+  showPlaying();
 });
 
 // ---------------------------------------------------------------- dropping
@@ -158,4 +162,10 @@ export function showTry(on) {
   visible = on;
   if (on) load(); else clearTimeout(timer);
 }
-onLanguage(() => { $('try-keep').textContent = t('try_keep', keepMinutes); for (const b of document.querySelectorAll('#jobs .row')) b.dataset.key = ''; jobs.forEach(showJob); });
+onLanguage(() => {
+  $('try-keep').textContent = t('try_keep', keepMinutes);
+  for (const [name, word] of [['.l', 'before'], ['.r', 'after']]) if ($('pair').querySelector(name)) $('pair').querySelector(name).textContent = t(word);
+  if (comparing) showPlaying();
+  for (const b of document.querySelectorAll('#jobs .row')) b.dataset.key = '';
+  jobs.forEach(showJob);
+});

@@ -1,6 +1,6 @@
 // The live picture: faces to click, zones to draw, what covers it when there is none.
-import { $, api, attempt, icon, make, toast } from './net.js';
-import { onLanguage, reason, t } from './words.js';
+import { $, api, attempt, icon, inTurn, make, toast } from './net.js';
+import { lang, onLanguage, reason, t } from './words.js';
 import { playVideo, videoPossible } from './moving.js';
 
 const stage = $('stage'), picture = $('picture'), video = $('video'), faces = new Map();
@@ -24,6 +24,7 @@ export async function decide(id, decision) {
   }
 }
 const stateWord = d => t(d === 'keep' ? 'kept' : 'hidden');
+const faceWord = f => t('face', f.id, stateWord(f.decision), reason(f.reason));
 
 function showFaces(tracks, serial = '') {
   $('faces').dataset.serial = serial;
@@ -39,9 +40,11 @@ function showFaces(tracks, serial = '') {
     }
     seen.add(f.id);
     place(b, f);
+    b.classList.toggle('end', f.x > 0.85);
+    b.classList.toggle('low', f.y + f.h > 0.94);
     b.dataset.d = f.decision;
     b.dataset.u = f.user;
-    b.setAttribute('aria-label', t('face', f.id, stateWord(f.decision), reason(f.reason)));
+    b.setAttribute('aria-label', faceWord(f));
     const text = `${f.id} ${stateWord(f.decision)}`;
     if (b.firstChild.textContent !== text) b.firstChild.textContent = text;
   }
@@ -53,28 +56,64 @@ function showFaces(tracks, serial = '') {
   listFaces(tracks);
 }
 
-// The same as a list, for keyboards and screen readers. Rebuilt only when something changed.
-let listed = '';
-function listFaces(tracks) {
-  const key = JSON.stringify(tracks.slice(0, 12).map(f => [f.id, f.decision, f.user, f.reason]));
-  if (key === listed) return;
-  listed = key;
-  const focus = document.activeElement?.dataset?.key;
-  $('no-faces').hidden = tracks.length > 0;
-  $('face-list').replaceChildren(...tracks.slice(0, 12).map(f => {
-    const seg = make('div', { className: 'seg mini', role: 'radiogroup' });
-    seg.setAttribute('aria-label', t('face', f.id, stateWord(f.decision), reason(f.reason)));
-    for (const d of ['auto', 'keep', 'hide']) {
-      const input = make('input', { type: 'radio', name: 'face' + f.id, checked: f.user === d });
-      input.dataset.key = `${f.id}${d}`;
-      input.addEventListener('change', () => decide(f.id, d));
-      seg.append(make('label', {}, input, make('span', {}, t('do_' + d))));
-    }
-    const tag = make('span', { className: 'tag ' + (f.decision === 'keep' ? 'good' : 'warn') }, stateWord(f.decision));
-    return make('li', { className: 'item' }, make('span', { className: 'text' }, `${f.id} `, tag, make('small', {}, reason(f.reason))), seg);
-  }));
-  if (focus) document.querySelector(`[data-key="${focus}"]`)?.focus();
+// The same as a list, for keyboards and screen readers. A row stays where it is: new ones come at the end,
+// and those of faces that are gone wait until no pointer is there, so that nobody decides about another one.
+const ROWS_MAX = 24, rows = new Map(), list = $('face-list');
+let pointed = false;
+
+function buildRow(id) {
+  const tag = make('span'), why = make('small'), seg = make('div', { className: 'seg mini' });
+  const inputs = ['auto', 'keep', 'hide'].map(d => {
+    const input = make('input', { type: 'radio', name: 'face' + id }), word = make('span');
+    input.addEventListener('change', () => decide(id, d));
+    seg.append(make('label', {}, input, word));
+    return { input, word, d };
+  });
+  seg.setAttribute('role', 'radiogroup');
+  const li = make('li', { className: 'item' }, make('span', { className: 'text' }, `${id} `, tag, why), seg);
+  list.append(li);
+  return { li, tag, why, seg, inputs, key: '' };
 }
+function fillRow(row, f) {
+  const key = [lang(), f.decision, f.user, f.reason].join();
+  if (key === row.key) return;
+  row.key = key;
+  row.li.classList.remove('gone');
+  row.seg.setAttribute('aria-label', faceWord(f));
+  row.tag.className = 'tag ' + (f.decision === 'keep' ? 'good' : 'warn');
+  row.tag.textContent = stateWord(f.decision);
+  row.why.textContent = reason(f.reason);
+  for (const { input, word, d } of row.inputs) {
+    input.disabled = false;
+    input.checked = f.user === d;
+    word.textContent = t('do_' + d);
+  }
+}
+function dropRow(id, row) {
+  if (row.key) {
+    row.key = '';
+    row.li.classList.add('gone');
+    for (const { input } of row.inputs) input.disabled = true;
+  }
+  if (pointed) return;
+  if (row.li.contains(document.activeElement)) list.focus();
+  row.li.remove();
+  rows.delete(id);
+}
+function listFaces(tracks) {
+  const seen = new Set(tracks.map(f => f.id));
+  for (const [id, row] of rows) if (!seen.has(id)) dropRow(id, row);
+  for (const f of tracks) {
+    if (!rows.has(f.id)) {
+      if (rows.size >= ROWS_MAX) continue;
+      rows.set(f.id, buildRow(f.id));
+    }
+    fillRow(rows.get(f.id), f);
+  }
+  $('no-faces').hidden = rows.size > 0;
+}
+list.addEventListener('pointerenter', () => { pointed = true; });
+list.addEventListener('pointerleave', () => { pointed = false; });
 
 // ---------------------------------------------------------------- zones
 const zoneWord = z => t(z.decision === 'keep' ? 'zone_keep' : 'zone_hide');
@@ -95,17 +134,14 @@ function zoneKey(event, z) {
     z.y = Math.min(1 - z.h, Math.max(0, z.y + by[1]));
   }
   place(event.currentTarget, z);
+  busyZones = true; // what the server tells meanwhile is older
   saveZones();
 }
-let saving;
-function saveZones() {
-  busyZones = true;
-  clearTimeout(saving);
-  saving = setTimeout(async () => {
-    await attempt(api('PUT', '/zones', { zones: zones.map(({ x, y, w, h, decision }) => ({ x, y, w, h, decision })) }));
-    busyZones = false;
-  }, 250);
-}
+const saveZones = inTurn(async more => {
+  const got = await attempt(api('PUT', '/zones', { zones: zones.map(({ x, y, w, h, decision }) => ({ x, y, w, h, decision })) }));
+  busyZones = more();
+  if (got) showZones(got.zones); // they have new numbers
+});
 let drawn = '';
 export function showZones(list) {
   if (busyZones) return;
@@ -256,4 +292,4 @@ export function toggleBoxes() {
 $('boxes').addEventListener('click', toggleBoxes);
 if (localStorage.getItem('veil.boxes') === '0') $('boxes').setAttribute('aria-pressed', 'false'); else stage.classList.add('boxes');
 $('full').addEventListener('click', () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen?.()));
-onLanguage(() => { setMode(mode); listed = drawn = ''; curtain(); });
+onLanguage(() => { setMode(mode); drawn = ''; curtain(); });
