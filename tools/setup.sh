@@ -10,7 +10,7 @@ media="ffmpeg python3"
 # live tests: nginx with RTMP, an RTSP server, a reader of compose files
 live="nginx libnginx-mod-rtmp python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad docker-compose"
-test="g++ libcmocka-dev clang-format python3-numpy openssl $live"
+test="g++ libcmocka-dev clang-format python3-numpy python3-yaml openssl $live"
 fuzz="clang"
 arm64="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libcmocka-dev:arm64"
 peers="g++ libdnnl-dev python3-torch python3-onnx python3-opencv python3-matplotlib"

@@ -40,7 +40,7 @@ function showFaces(tracks, serial = '') {
     }
     seen.add(f.id);
     place(b, f);
-    b.classList.toggle('end', f.x > 0.85);
+    b.classList.toggle('end', f.x > 0.9);
     b.classList.toggle('low', f.y + f.h > 0.94);
     b.dataset.d = f.decision;
     b.dataset.u = f.user;

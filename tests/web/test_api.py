@@ -13,6 +13,8 @@ import subprocess
 import time
 import unittest
 
+import yaml
+
 from support import Case, Picture, Server, ROOT, ffmpeg, need_clip, until
 
 
@@ -42,16 +44,19 @@ class Basics(Case):
 
     def test_description_and_server_agree(self):
         """Each path and method of the description is there, and no other method."""
-        paths, path = {}, None
         with open(os.path.join(ROOT, "docs", "openapi.yaml")) as f:
-            for line in f:
-                if found := re.match(r"  (/\S*):$", line):
-                    path = found.group(1)
-                    paths[path] = set()
-                elif path and (found := re.match(r"    (get|put|post|patch|delete):$", line)):
-                    paths[path].add(found.group(1).upper())
-                elif re.match(r"\S", line):
-                    path = None
+            text = f.read()
+        whole = yaml.safe_load(text)
+        for ref in re.findall(r'"#/(\S+)"', text):
+            at = whole
+            for part in ref.split("/"):
+                at = at[part]
+        paths = {path: {m.upper() for m in methods if m != "parameters"}
+                 for path, methods in whole["paths"].items()}
+        for path, methods in whole["paths"].items():
+            self.assertEqual("{id}" in path, "parameters" in methods, path)
+            for operation in [o for m, o in methods.items() if m != "parameters"]:
+                self.assertTrue(operation["summary"] and operation["responses"], path)
         self.assertGreater(len(paths), 15)
         for path, methods in paths.items():
             status, headers, _ = self.server.request("OPTIONS", path.replace("{id}", "1"))
