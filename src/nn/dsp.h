@@ -40,6 +40,8 @@ typedef struct {
     int32_t first, n;        /* channels */
     int32_t blocks;          /* vectors of channels a pixel */
     int32_t n_k;             /* entries of offset */
+    int32_t alone[2];        /* so many of the last n_k have weights in their first vector alone, so
+                                many after them in their second; only of levels that split */
     const int32_t *offset;   /* bytes from a pixel's first tap to the input of each k */
     const void *weights;     /* 64-byte aligned */
     const float *mult, *add; /* in the order of the lanes, blocks * lanes each, 64-byte aligned */
@@ -95,14 +97,21 @@ typedef struct {
     float res_a, res_b, res_c, low, high;
 } vl_addition;
 
+/* Which weights are split over two groups of the same four inputs, so that the sum of two products
+ * fits 16 bits. */
+typedef enum {
+    VL_SPLIT_NONE,
+    VL_SPLIT_PAIRS, /* of unsigned inputs: neighbours of one sign beyond 128; in vectors by turns */
+    VL_SPLIT_LEAST  /* of signed inputs: -128 */
+} vl_split;
+
 /* How convolution weights must be packed for a level. */
 typedef struct {
     int32_t lanes, max_blocks; /* outputs of a vector; vectors of a chunk */
     int32_t whole;             /* every chunk has max_blocks, the last one filled up with zeros */
     int32_t interleaved; /* lane l of block b is channel 4 * blocks * (l / 4) + 4 * b + l % 4 of the
                             chunk; else b * lanes + l */
-    int32_t split; /* neighbouring weights may add up to at most 128: larger ones are split over
-                      two groups, so that 16-bit sums of two products cannot overflow */
+    vl_split split;
 } vl_packing;
 
 /* Row functions: rows y0 <= y < y1 of the output. */

@@ -72,38 +72,78 @@ static group group_at(const shape *s, int32_t o, vl_tap t) {
     return g;
 }
 
-static bool pair_overflows(group g) {
-    return abs(g.w[0]) + abs(g.w[1]) > 128 || abs(g.w[2]) + abs(g.w[3]) > 128;
+/* Two neighbours whose products with 0..255 may leave 16 bits: only of one sign do they add up. */
+static bool pair_overflows(int32_t a, int32_t b) {
+    return (a > 0) == (b > 0) && abs(a) + abs(b) > 128;
 }
 
-/* Writes the integer weights of one chunk group by group; returns how many groups it took. w and
- * taps have room for twice the plain number. */
-static int32_t pack_groups(const shape *s, const vl_packing *k, int32_t first, int32_t blocks,
-                           int8_t *w, vl_tap *taps) {
-    int32_t n_k = 0, width = blocks * k->lanes;
-    for (int32_t ky = 0; ky < s->op->kh; ky++) {
-        for (int32_t kx = 0; kx < s->op->kw; kx++) {
-            for (int32_t c = 0; c < s->in_channels; c += 4) {
-                vl_tap t = {ky, kx, c};
-                bool split = false;
-                for (int32_t o = 0; o < width && k->split; o++)
-                    split = split || pair_overflows(group_at(s, first + o, t));
-                for (int32_t part = 0; part <= (split ? 1 : 0); part++) {
-                    for (int32_t i = 0; i < width; i++) {
-                        int32_t o = lane_channel(k, blocks, i / k->lanes, i % k->lanes);
-                        group g = group_at(s, first + o, t);
-                        for (int32_t j = 0; j < 4; j++) {
-                            /* halves of at most 64, which add up to the whole */
-                            int32_t low = (g.w[j] + 128) / 2 - 64;
-                            *w++ = (int8_t)(!split ? g.w[j] : part == 0 ? low : g.w[j] - low);
-                        }
-                    }
-                    taps[n_k++] = t;
-                }
-            }
+static bool must_split(vl_split split, group g) {
+    if (split == VL_SPLIT_PAIRS)
+        return pair_overflows(g.w[0], g.w[1]) || pair_overflows(g.w[2], g.w[3]);
+    return split == VL_SPLIT_LEAST &&
+           (g.w[0] == -128 || g.w[1] == -128 || g.w[2] == -128 || g.w[3] == -128);
+}
+
+/* A chunk's integer weights on their way; w and tap have room for twice the plain number. */
+typedef struct {
+    const shape *s;
+    const vl_packing *k;
+    int32_t first, blocks;
+    int8_t *w;
+    vl_tap *tap;
+    int32_t n;
+} group_writer;
+
+/* The vectors in which a weight must be split, bit by bit; of those that are split together, all.
+ */
+static uint32_t split_vectors(const group_writer *g, vl_tap t) {
+    uint32_t split = 0;
+    for (int32_t b = 0; b < g->blocks && g->k->split != VL_SPLIT_NONE; b++) {
+        for (int32_t lane = 0; lane < g->k->lanes; lane++) {
+            int32_t o = g->first + lane_channel(g->k, g->blocks, b, lane);
+            if (must_split(g->k->split, group_at(g->s, o, t)))
+                split |= 1u << b;
         }
     }
-    return n_k;
+    return split;
+}
+
+/* The weights of the inputs at t, without what a second group has, or that second group. */
+static void write_group(group_writer *g, vl_tap t, uint32_t split, bool second) {
+    int32_t lanes = g->k->lanes;
+    for (int32_t i = 0; i < g->blocks * lanes; i++) {
+        bool halved = (split >> i / lanes & 1) != 0;
+        group four =
+            group_at(g->s, g->first + lane_channel(g->k, g->blocks, i / lanes, i % lanes), t);
+        for (int32_t j = 0; j < 4; j++) {
+            /* halves of at most 64, which add up to the whole */
+            int32_t v = four.w[j], half = halved ? (v + 128) / 2 - 64 : v;
+            *g->w++ = (int8_t)(second ? v - half : half);
+        }
+    }
+    g->tap[g->n++] = t;
+}
+
+/* Writes the groups of a chunk: first those of all vectors, then the second groups of the first
+ * vector alone, then those of the second alone. */
+static void pack_groups(group_writer *g, int32_t alone[2]) {
+    const shape *s = g->s;
+    for (uint32_t pass = 0; pass < 3; pass++) {
+        int32_t before = g->n, taps = s->op->kh * s->op->kw;
+        for (int32_t i = 0; i < taps && (pass == 0 || g->k->split == VL_SPLIT_PAIRS); i++) {
+            for (int32_t c = 0; c < s->in_channels; c += 4) {
+                vl_tap t = {i / s->op->kw, i % s->op->kw, c};
+                uint32_t split = split_vectors(g, t);
+                bool apart = g->k->split == VL_SPLIT_PAIRS && split != 3;
+                if (pass == 0)
+                    write_group(g, t, split, false);
+                if (split != 0 && (pass == 0 ? !apart : apart && split == pass))
+                    write_group(g, t, split, true);
+            }
+        }
+        if (pass > 0)
+            alone[pass - 1] = g->n - before;
+    }
 }
 
 static int32_t pack_floats(const shape *s, const vl_packing *k, int32_t first, int32_t blocks,
@@ -209,7 +249,7 @@ static int pack_dense(vl_packed *p, const vl_model *m, const shape *s, const vl_
         blocks = (blocks + k->max_blocks - 1) / k->max_blocks * k->max_blocks;
     int32_t per_k = integer ? 4 : 1;
     size_t n_k = (size_t)(s->op->kh * s->op->kw * ((s->in_channels + per_k - 1) / per_k));
-    n_k *= k->split ? 2 : 1;
+    n_k *= k->split != VL_SPLIT_NONE ? 2 : 1;
     size_t lanes = (size_t)(blocks * k->lanes), bytes;
     size_t item = 4; /* a group of four int8, or a float */
     if (!vl_mem_mul(n_k, lanes, &bytes))
@@ -232,8 +272,10 @@ static int pack_dense(vl_packed *p, const vl_model *m, const shape *s, const vl_
         c->n = s->out_channels - c->first < width ? s->out_channels - c->first : width;
         c->weights = w;
         q->tap = taps;
-        c->n_k = integer ? pack_groups(s, k, c->first, c->blocks, (int8_t *)w, taps)
-                         : pack_floats(s, k, c->first, c->blocks, (float *)(void *)w, taps);
+        group_writer g = {s, k, c->first, c->blocks, (int8_t *)w, taps, 0};
+        if (integer)
+            pack_groups(&g, c->alone);
+        c->n_k = integer ? g.n : pack_floats(s, k, c->first, c->blocks, (float *)(void *)w, taps);
         if (!pack_finish(s, m, p, k, c, floats, floats + width))
             return VEIL_E_MODEL;
         w += (size_t)(c->n_k * width) * item;

@@ -1,7 +1,7 @@
 /* Dense convolutions for any arm64 processor: float with fused multiply-adds, integer with 8-bit
- * products. The inputs are made signed (x - 128) so that both factors fit 8 bits; 128 times the sum
- * of the weights is put back at the end. |x - 128| * |w| is at most 2^14, so a product and the sum
- * of two fit the pairwise 32-bit addition exactly. */
+ * products of signed inputs (vl_signed_conv). No weight is -128 (VL_SPLIT_LEAST), so a product is
+ * at most 128 * 127 and the sum of two fits 16 bits: two groups are added up before their pairs are
+ * added to the 32-bit sums. */
 #include "nn/arm/neon.h"
 
 #define MAX_TILE 6 /* pixels */
@@ -39,39 +39,52 @@ VL_INLINE void tile_f32(const vl_conv *c, const vl_chunk *k, const uint8_t *in, 
 
 /* ---------------------------------------------------------------- integer */
 
-/* Per pair of channels: two sums each, added up at the end. */
+/* Adds one group of four inputs, or two, to the sums: per pair of channels two each. */
+VL_INLINE void multiply(int32x4_t acc[2][8], const uint8_t *x, const uint8_t *y, ptrdiff_t step,
+                        const int8_t *w, const int pixels) {
+    int8x16_t a[2], b[2];
+#pragma GCC unroll 2
+    for (int i = 0; i < pixels; i++) {
+        a[i] = vl_signed_four(x + i * step);
+        b[i] = y == NULL ? a[i] : vl_signed_four(y + i * step);
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++) {
+        const int8x16_t v = vld1q_s8(w + 16 * q);
+        const int8x16_t u = y == NULL ? v : vld1q_s8(w + 64 + 16 * q);
+#pragma GCC unroll 2
+        for (int i = 0; i < pixels; i++) {
+            int16x8_t low = vmull_s8(vget_low_s8(a[i]), vget_low_s8(v));
+            int16x8_t high = vmull_high_s8(a[i], v);
+            if (y != NULL) {
+                low = vmlal_s8(low, vget_low_s8(b[i]), vget_low_s8(u));
+                high = vmlal_high_s8(high, b[i], u);
+            }
+            acc[i][2 * q] = vpadalq_s16(acc[i][2 * q], low);
+            acc[i][2 * q + 1] = vpadalq_s16(acc[i][2 * q + 1], high);
+        }
+    }
+}
+
 VL_INLINE void tile_s8(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint8_t *out,
                        const uint8_t *residual, const int pixels) {
+    const int32x4_t *start = ((const vl_signed_conv *)(const void *)c)->start;
     int32x4_t acc[2][8];
     const int8_t *w = k->weights;
-    const int8x8_t ones = vdup_n_s8(-128); /* x = 0 gives the correction: (0 - 128) * w */
-    int32x4_t back[8];
+    const int32_t *offset = k->offset;
+    int32_t j = 0;
     for (int b = 0; b < 8; b++) {
-        back[b] = vdupq_n_s32(0);
         for (int i = 0; i < pixels; i++)
             acc[i][b] = vdupq_n_s32(0);
     }
-    for (int32_t j = 0; j < k->n_k; j++, w += 64) {
-        int8x8_t x[2];
-        for (int i = 0; i < pixels; i++) {
-            int32_t four;
-            memcpy(&four, in + k->offset[j] + i * c->in_pixel, sizeof four);
-            x[i] =
-                vreinterpret_s8_u8(veor_u8(vreinterpret_u8_s32(vdup_n_s32(four)), vdup_n_u8(128)));
-        }
-#pragma GCC unroll 8
-        for (int b = 0; b < 8; b++) {
-            int8x8_t wb = vld1_s8(w + 8 * b);
-            back[b] = vpadalq_s16(back[b], vmull_s8(ones, wb));
-            for (int i = 0; i < pixels; i++)
-                acc[i][b] = vpadalq_s16(acc[i][b], vmull_s8(x[i], wb));
-        }
-    }
+    for (; j + 2 <= k->n_k; j += 2, w += 128)
+        multiply(acc, in + offset[j], in + offset[j + 1], c->in_pixel, w, pixels);
+    if (j < k->n_k)
+        multiply(acc, in + offset[j], NULL, c->in_pixel, w, pixels);
     for (int i = 0; i < pixels; i++) {
         int32x4_t sum[4];
         for (int b = 0; b < 4; b++)
-            sum[b] = vpaddq_s32(vsubq_s32(acc[i][2 * b], back[2 * b]),
-                                vsubq_s32(acc[i][2 * b + 1], back[2 * b + 1]));
+            sum[b] = vaddq_s32(start[b], vpaddq_s32(acc[i][2 * b], acc[i][2 * b + 1]));
         vl_finish_sums_neon(c, k, sum, out + i * c->out_pixel,
                             residual == NULL ? NULL : residual + i * c->finish.res_pixel);
     }
@@ -105,13 +118,14 @@ static void conv_f32_neon(const vl_conv *c, int32_t y0, int32_t y1) {
 }
 
 static void conv_s8_neon(const vl_conv *c, int32_t y0, int32_t y1) {
-    vl_conv_rows(c, &tiles_s8, y0, y1);
+    vl_signed_rows(c, &tiles_s8, y0, y1);
 }
 
 void vl_dsp_init_neon(vl_dsp *dsp) {
     const vl_packing sixteen = {.lanes = 4, .max_blocks = 4, .whole = 1};
     dsp->conv_s8_level = dsp->conv_f32_level = "neon";
     dsp->pack_s8 = dsp->pack_f32 = sixteen;
+    dsp->pack_s8.split = VL_SPLIT_LEAST;
     dsp->conv_s8 = conv_s8_neon;
     dsp->conv_f32 = conv_f32_neon;
     vl_dsp_init_neon_dw(dsp);

@@ -75,4 +75,41 @@ VL_INLINE void vl_finish_sums_neon(const vl_conv *c, const vl_chunk *k, const in
                       residual == NULL ? NULL : residual + at, k->n);
 }
 
+/* An integer convolution whose inputs are made signed, x - 128, so that both factors are. What the
+ * sums of a chunk's channels begin with puts that back. */
+typedef struct {
+    vl_conv c; /* first: tile functions get a pointer to it */
+    int32x4_t start[4];
+} vl_signed_conv;
+
+/* 128 times the sums of the weights of sixteen channels. */
+static inline void vl_signed_start(const vl_chunk *k, int32x4_t start[4]) {
+    const int8_t *w = k->weights;
+    for (int b = 0; b < 4; b++)
+        start[b] = vdupq_n_s32(0);
+    for (int32_t j = 0; j < k->n_k; j++, w += 64) {
+        for (int b = 0; b < 4; b++)
+            start[b] = vpadalq_s16(start[b], vpaddlq_s8(vld1q_s8(w + 16 * b)));
+    }
+    for (int b = 0; b < 4; b++)
+        start[b] = vshlq_n_s32(start[b], 7);
+}
+
+static inline void vl_signed_rows(const vl_conv *c, const vl_tiles *t, int32_t y0, int32_t y1) {
+    vl_signed_conv s = {.c = *c};
+    s.c.n_chunks = 1;
+    for (int32_t i = 0; i < c->n_chunks; i++) {
+        s.c.chunk = &c->chunk[i];
+        vl_signed_start(s.c.chunk, s.start);
+        vl_conv_rows(&s.c, t, y0, y1);
+    }
+}
+
+/* Four bytes of the input, repeated, as signed numbers. */
+VL_INLINE int8x16_t vl_signed_four(const uint8_t *x) {
+    int32_t four;
+    memcpy(&four, x, sizeof four);
+    return veorq_s8(vreinterpretq_s8_s32(vdupq_n_s32(four)), vdupq_n_s8(-128));
+}
+
 #endif

@@ -2,11 +2,12 @@
  * that every x86 level shares. The float convolution is in avx2_f32.c.
  *
  * vpmaddubsw adds two products in 16 bits with saturation. It is exact here because the weights are
- * packed so that two neighbours add up to at most 128 in magnitude (vl_packing.split):
+ * packed so that two neighbours of one sign add up to at most 128 (VL_SPLIT_PAIRS):
  * 255 * 128 < 2^15. */
 #include "nn/x86/avx2.h"
 
-#define TILE 5 /* pixels */
+#define TILE   5 /* pixels */
+#define SPLITS 1
 #define DOT(acc, x, w)                                                                             \
     (acc) = _mm256_add_epi32(                                                                      \
         (acc), _mm256_madd_epi16(_mm256_maddubs_epi16((x), (w)), _mm256_set1_epi16(1)))
@@ -255,8 +256,8 @@ static void add_f32_avx2(const vl_addition *a, int32_t y0, int32_t y1) {
 void vl_dsp_init_avx2(vl_dsp *dsp) {
     dsp->conv_s8_level = dsp->dw_s8_level = dsp->dw_f32_level = "avx2";
     dsp->pool_level = dsp->add_level = "avx2";
-    dsp->pack_s8 =
-        (vl_packing){.lanes = 8, .max_blocks = 2, .whole = 1, .interleaved = 1, .split = 1};
+    dsp->pack_s8 = (vl_packing){
+        .lanes = 8, .max_blocks = 2, .whole = 1, .interleaved = 1, .split = VL_SPLIT_PAIRS};
     dsp->conv_s8 = conv_s8_avx2;
     dsp->depthwise_s8 = depthwise_s8_avx2;
     dsp->depthwise_f32 = depthwise_f32_avx2;

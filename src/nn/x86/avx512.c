@@ -18,14 +18,23 @@ static void finish_general(const vl_conv *c, const vl_chunk *k, const __m512 *ac
     }
 }
 
-/* A pixel's sums when the activation is none or RELU. */
-VL_INLINE void finish_simple(const vl_chunk *k, const __m512 *acc, uint8_t *out, __m512 low,
-                             __mmask16 last, const int blocks) {
-    out += 4 * (ptrdiff_t)k->first;
-#pragma GCC unroll 4
+/* The end of a tile, whose sums come through memory: one for all tiles keeps the library small. */
+static __attribute__((noinline)) void finish(const vl_conv *c, const vl_chunk *k, const __m512 *acc,
+                                             uint8_t *out, const uint8_t *residual, int pixels,
+                                             int blocks) {
+    const uint32_t act = c->finish.act;
+    if (residual != NULL || (act != VL_FMT_ACT_NONE && act != VL_FMT_ACT_RELU)) {
+        finish_general(c, k, acc, out, residual, pixels, blocks);
+        return;
+    }
+    const __m512 low = _mm512_set1_ps(act == VL_FMT_ACT_RELU ? 0.0f : -INFINITY);
     for (int b = 0; b < blocks; b++) {
-        __m512 v = _mm512_max_ps(_mm512_add_ps(acc[b], _mm512_load_ps(k->add + 16 * b)), low);
-        _mm512_mask_storeu_ps(out + 64 * b, b + 1 < blocks ? 0xffff : last, v);
+        const __m512 add = _mm512_load_ps(k->add + 16 * b);
+        const __mmask16 lanes = vl_first_512(k->n - 16 * b);
+        uint8_t *to = out + 4 * (ptrdiff_t)k->first + 64 * b;
+        for (int i = 0; i < pixels; i++, to += c->out_pixel)
+            _mm512_mask_storeu_ps(to, lanes,
+                                  _mm512_max_ps(_mm512_add_ps(acc[i * blocks + b], add), low));
     }
 }
 
@@ -58,15 +67,6 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
                 acc[i][b] = _mm512_fmadd_ps(v, wb[b], acc[i][b]);
         }
     }
-    uint32_t act = c->finish.act;
-    if (residual == NULL && (act == VL_FMT_ACT_NONE || act == VL_FMT_ACT_RELU)) {
-        __m512 low = _mm512_set1_ps(act == VL_FMT_ACT_RELU ? 0.0f : -INFINITY);
-        __mmask16 last = vl_first_512(k->n - 16 * (blocks - 1)); /* lanes of the last vector */
-#pragma GCC unroll 16
-        for (int i = 0; i < pixels; i++)
-            finish_simple(k, acc[i], out + i * c->out_pixel, low, last, blocks);
-        return;
-    }
     __m512 spilled[MAX_TILE * 4];
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i++) {
@@ -74,7 +74,7 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
         for (int b = 0; b < blocks; b++)
             spilled[i * blocks + b] = acc[i][b];
     }
-    finish_general(c, k, spilled, out, residual, pixels, blocks);
+    finish(c, k, spilled, out, residual, pixels, blocks);
 }
 
 VL_TILES_24_SUMS(tiles)

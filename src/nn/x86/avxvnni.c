@@ -3,6 +3,7 @@
 #include "nn/x86/avx2.h"
 
 #define TILE           6 /* pixels */
+#define SPLITS         0
 #define DOT(acc, x, w) __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc) : "x"(x), "x"(w))
 #include "nn/x86/avx2_conv_s8.h"
 
