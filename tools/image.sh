@@ -39,13 +39,15 @@ for _ in 1 2 3 4 5 6 7 8; do
     fi
 done
 wait
-# A clip that arrives in /input appears hidden in /output. (A cover will do: decoding, masks and faces
-# have tests of their own.)
+# A clip that arrives in a folder appears hidden in another. (A cover will do: decoding, masks and faces
+# have tests of their own.) Not at /input and /output: over volumes that an image declares, buildah in a
+# chroot mounts nothing.
+rm -rf "$work/in" "$work/out"
 mkdir -p "$work/in" "$work/out"
 ffmpeg -v error -y -f lavfi -i testsrc2=s=320x240:r=30:d=1 -pix_fmt yuv420p "$work/in/clip.mp4"
 chown -R 10001:10001 "$work/in" "$work/out"
-b run --isolation chroot -v "$work/in:/input" -v "$work/out:/output" -e WATCH_ONCE=1 -e WATCH_SECONDS=1 \
-    "$c" -- veil-watch /input /output
+b run --isolation chroot -v "$work/in:/mnt/in" -v "$work/out:/mnt/out" -e WATCH_ONCE=1 -e WATCH_SECONDS=1 \
+    "$c" -- veil-watch /mnt/in /mnt/out
 b rm "$c" >/dev/null
 [ -s "$work/out/clip.mp4" ] && [ -s "$work/in/done/clip.mp4" ] ||
     { echo "image: the watched folder's clip did not come out" >&2; exit 1; }
