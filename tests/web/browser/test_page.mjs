@@ -308,6 +308,11 @@ const tests = {
   },
   async 'panic covers all, by key and for good'(page) {
     await until(async () => (await look(page))?.spread > 100, 'open');
+    await page.route('**/panic', r => r.abort()); // one that does not arrive is told, and not shown as done
+    await page.click('#panic');
+    await until(async () => await page.textContent('#toast-text') === 'No connection to veil', 'it is told');
+    assert.equal(await page.getAttribute('#panic', 'aria-pressed'), 'false');
+    await page.unroute('**/panic');
     await page.locator('body').press('p');
     await page.waitForSelector('#lamp[data-lamp=covered]');
     assert.equal(await page.textContent('#lamp-why'), 'by hand');
