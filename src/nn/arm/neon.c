@@ -39,24 +39,25 @@ VL_INLINE void tile_f32(const vl_conv *c, const vl_chunk *k, const uint8_t *in, 
 
 /* ---------------------------------------------------------------- integer */
 
-/* Adds one group of four inputs, or two, to the sums: per pair of channels two each. */
+/* Adds the group of four inputs at x, or that and the one at y, to the sums: per pair of channels
+ * two each. */
 VL_INLINE void multiply(int32x4_t acc[2][8], const uint8_t *x, const uint8_t *y, ptrdiff_t step,
-                        const int8_t *w, const int pixels) {
+                        const int8_t *w, const int pixels, const int groups) {
     int8x16_t a[2], b[2];
 #pragma GCC unroll 2
     for (int i = 0; i < pixels; i++) {
         a[i] = vl_signed_four(x + i * step);
-        b[i] = y == NULL ? a[i] : vl_signed_four(y + i * step);
+        b[i] = groups == 2 ? vl_signed_four(y + i * step) : a[i];
     }
 #pragma GCC unroll 4
     for (int q = 0; q < 4; q++) {
         const int8x16_t v = vld1q_s8(w + 16 * q);
-        const int8x16_t u = y == NULL ? v : vld1q_s8(w + 64 + 16 * q);
+        const int8x16_t u = groups == 2 ? vld1q_s8(w + 64 + 16 * q) : v;
 #pragma GCC unroll 2
         for (int i = 0; i < pixels; i++) {
             int16x8_t low = vmull_s8(vget_low_s8(a[i]), vget_low_s8(v));
             int16x8_t high = vmull_high_s8(a[i], v);
-            if (y != NULL) {
+            if (groups == 2) {
                 low = vmlal_s8(low, vget_low_s8(b[i]), vget_low_s8(u));
                 high = vmlal_high_s8(high, b[i], u);
             }
@@ -73,16 +74,20 @@ VL_INLINE void tile_s8(const vl_conv *c, const vl_chunk *k, const uint8_t *in, u
     const int8_t *w = k->weights;
     const int32_t *offset = k->offset;
     int32_t j = 0;
+#pragma GCC unroll 8
     for (int b = 0; b < 8; b++) {
+#pragma GCC unroll 2
         for (int i = 0; i < pixels; i++)
             acc[i][b] = vdupq_n_s32(0);
     }
     for (; j + 2 <= k->n_k; j += 2, w += 128)
-        multiply(acc, in + offset[j], in + offset[j + 1], c->in_pixel, w, pixels);
+        multiply(acc, in + offset[j], in + offset[j + 1], c->in_pixel, w, pixels, 2);
     if (j < k->n_k)
-        multiply(acc, in + offset[j], NULL, c->in_pixel, w, pixels);
+        multiply(acc, in + offset[j], in, c->in_pixel, w, pixels, 1);
+#pragma GCC unroll 2
     for (int i = 0; i < pixels; i++) {
         int32x4_t sum[4];
+#pragma GCC unroll 4
         for (int b = 0; b < 4; b++)
             sum[b] = vaddq_s32(start[b], vpaddq_s32(acc[i][2 * b], acc[i][2 * b + 1]));
         vl_finish_sums_neon(c, k, sum, out + i * c->out_pixel,
