@@ -75,6 +75,10 @@ ev_luma clip_luma(const clip *c) {
     return (ev_luma){c->frame->data[0], c->frame->linesize[0], c->frame->width, c->frame->height};
 }
 
+const AVFrame *clip_picture(const clip *c) {
+    return c->frame;
+}
+
 int clip_rgb(clip *c, evio_picture *out) {
     media_error err = {0};
     *out = (evio_picture){0};

@@ -5,6 +5,8 @@
 #include "eval_io.h"
 #include "pixels.h"
 
+#include <libavutil/frame.h>
+
 typedef struct clip clip;
 
 /** NULL after saying why. */
@@ -18,6 +20,9 @@ int clip_next(clip *c);
 long clip_frame(const clip *c);
 double clip_pts(const clip *c);
 ev_luma clip_luma(const clip *c);
+
+/** The frame read last as it is, yuv420p; lives until the next read. */
+const AVFrame *clip_picture(const clip *c);
 
 /** The frame read last in colour; 0, or -1 after saying why. Free rgb. */
 int clip_rgb(clip *c, evio_picture *out);

@@ -176,7 +176,12 @@ static void grant_wishes(veil *v) {
 
 static int follow_faces(veil *v, vl_slot *slot, const veil_detection *dets) {
     const veil_settings *s = &v->now.s;
-    vl_track_rules rules = {s->tracker, s->min_score, s->low_score, s->hold_ns};
+    vl_track_rules rules = {.kind = s->tracker,
+                            .min_score = s->min_score,
+                            .low_score = s->low_score,
+                            .hold_ns = s->hold_ns,
+                            .width_px = (float)v->width,
+                            .height_px = (float)v->height};
     int err =
         vl_fault_hits(&v->fault, "track")
             ? VEIL_E_INTERNAL

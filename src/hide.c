@@ -6,10 +6,9 @@
 
 #include <string.h>
 
-#define BEHIND_INSET 0.15f /* part of the kept face's box on each side that does not count */
-#define BEHIND_SCORE                                                                               \
-    0.30f                 /* a weak detection there is no face when the kept one is surer by this */
-#define CLEAR_INSET 0.03f /* part of a kept face's box on each side that masks may reach into */
+#define BEHIND_RADIUS 0.75f /* of the ellipse in a kept face's box; farther out is beside it */
+#define BEHIND_SCORE  0.30f /* by which a kept face must be surer than a weak one behind it */
+#define CLEAR_INSET   0.03f /* part of a kept face's box on each side that masks may reach into */
 
 void vl_veil_log(veil *v, int level, const char *text) {
     if (v->log != NULL)
@@ -189,19 +188,19 @@ static bool is_clear(const vl_entry *k, float min_score) {
     return k->keep && k->detected && k->score >= min_score;
 }
 
-/* A hidden face that is not surely seen in this frame, and whose centre lies well inside a larger
- * face that is seen and kept, is behind it: whoever is nearer is larger. Its mask would only hide
- * the kept face. */
+/* A hidden face that is not surely seen in this frame, and whose centre lies well inside the
+ * ellipse of a larger face that is seen and kept, is behind it: whoever is nearer is larger. Its
+ * mask would only hide the kept face. */
 static bool is_behind(const vl_entry *e, const vl_entries *list, float min_score) {
     float x = e->box.x + e->box.w / 2, y = e->box.y + e->box.h / 2;
     if (e->detected && e->score >= min_score)
         return false;
     for (size_t i = 0; i < list->n; i++) {
         const vl_entry *k = &list->e[i];
-        vl_rect r = vl_track_grown(k->box, -BEHIND_INSET);
+        float u = 2 * (x - k->box.x) / k->box.w - 1, v = 2 * (y - k->box.y) / k->box.h - 1;
         if (is_clear(k, min_score) && k->score >= e->score + BEHIND_SCORE &&
-            k->box.w * k->box.h > e->box.w * e->box.h && x > r.x && x < r.x + r.w && y > r.y &&
-            y < r.y + r.h)
+            k->box.w * k->box.h > e->box.w * e->box.h &&
+            u * u + v * v < BEHIND_RADIUS * BEHIND_RADIUS)
             return true;
     }
     return false;

@@ -1,7 +1,7 @@
 /* See track.h. After ByteTrack (Zhang et al. 2022): first the sure detections are given to the
  * tracks, then the weak ones to the tracks left over. A weak detection continues a track but never
- * starts one. Boxes are enlarged before they are compared (C-BIoU, Yang et al. 2023), because a
- * small face moves farther than its own size. */
+ * starts one, unless it goes on at the picture's edge. Boxes are enlarged before they
+ * are compared (C-BIoU, Yang et al. 2023), because a small face moves farther than its own size. */
 #include "track.h"
 
 #include "assign.h"
@@ -20,7 +20,19 @@
 #define REACH_DISTANCE  0.9f  /* larger jump is a new face, which is carried back in time */
 #define REACH_DOUBT     3.0f  /* standard deviations of the prediction */
 #define RIVAL           0.45f /* a second choice nearer than this makes a match unsure */
+#define REACH_MOST      1.5f  /* whatever the doubt: a lost face's mask must not run to another's */
 #define PAIRS_PER_TRACK 16
+#define PROVEN          0.25f /* score above min_score that proves a face ... */
+#define PROVEN_MOST     0.90f
+#define LARGE           0.18f     /* of the picture's shorter side: more is large */
+#define STANDS_NS       120000000 /* longest time one detection stands for */
+#define STANDS_FIRST_NS 33000000
+#define SEEDS           64
+#define SEED_SCORE      0.20f /* weak detections at the picture's edge that start a track ... */
+#define SEED_SUM_S      0.10f /* ... by this sum of scores over time: 400 ms of 0.25 */
+#define SEED_EDGE       0.01f /* of the shorter side */
+#define SEED_GAP_NS     250000000
+#define SEED_OVERLAP    0.3f
 #define DAMP_S          0.4f /* a lost face's velocity fades */
 #define GROW_START      0.06f
 #define GROW_END        0.35f /* part of the size on each side when the hold ends */
@@ -29,9 +41,18 @@
 #define BEHIND_SEEN_NS  200000000 /* ago */
 #define NS              1e-9f
 
+/* A place where something is found, too weakly for a track. */
+typedef struct {
+    vl_rect box;
+    float sum_s; /* of scores over time */
+    int64_t seen_ns;
+} seed;
+
 struct vl_tracker {
     vl_track *tracks; /* [VL_TRACK_MAX] */
     size_t n;
+    seed seeds[SEEDS];
+    size_t n_seeds;
     uint32_t next_id;
     int64_t pts_ns;
     bool started;
@@ -115,7 +136,7 @@ void vl_track_destroy(vl_tracker *t) {
 }
 
 void vl_track_reset(vl_tracker *t) {
-    t->n = 0;
+    t->n = t->n_seeds = 0;
     t->started = false;
 }
 
@@ -199,11 +220,29 @@ static int32_t choose_columns(vl_tracker *t, const veil_detection *dets, size_t 
     return (int32_t)n;
 }
 
-static int32_t choose_rows(vl_tracker *t) {
+static int64_t min_ns(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static float side_px(const vl_track_rules *rules) {
+    return fminf(rules->width_px, rules->height_px);
+}
+
+/* Clothes and stairs give weak detections without end; a network that sees a face so large mostly
+ * becomes sure of it. Small faces it may never be sure of: nothing is asked of them. */
+static bool is_large(vl_rect r, const vl_track_rules *rules) {
+    return r.h > LARGE * side_px(rules);
+}
+
+/* Rows: tracks without a detection so far; weak: of those that weak ones may carry on. */
+static int32_t choose_rows(vl_tracker *t, bool weak) {
     int32_t n = 0;
-    for (size_t i = 0; i < t->n; i++)
-        if (t->det_of_track[i] < 0)
+    for (size_t i = 0; i < t->n; i++) {
+        const vl_track *k = &t->tracks[i];
+        bool ends = weak && k->doubtful && t->pts_ns - k->sure_ns > VL_TRACK_DOUBTFUL_NS;
+        if (t->det_of_track[i] < 0 && !ends)
             t->row_track[n++] = (int32_t)i;
+    }
     return n;
 }
 
@@ -218,6 +257,7 @@ static float cost_of(const vl_track *k, const veil_detection *d, measure by, flo
     float dist = hypotf(a.x + a.w / 2 - b.x - b.w / 2, a.y + a.h / 2 - b.y - b.h / 2);
     float size = sqrtf(fmaxf(a.w * a.h, b.w * b.h)), doubt = vl_kalman_spread_px(&k->k);
     float reach = (by == BY_OVERLAP ? REACH_OVERLAP : REACH_DISTANCE) * size + REACH_DOUBT * doubt;
+    reach = fminf(reach, REACH_MOST * size);
     if (!(dist < reach))
         return HUGE_VALF;
     if (by == BY_OVERLAP) {
@@ -299,11 +339,18 @@ static size_t make_pairs(vl_tracker *t, const veil_detection *dets, int32_t rows
     return n;
 }
 
-/* One round of matching. unsure: every match of this round is. */
-static int associate(vl_tracker *t, const veil_detection *dets, size_t n_dets, float low,
-                     float high, measure by, float buffer, float limit, bool unsure) {
+/* One round of matching: with sure detections or with the weak ones, by overlap or far. */
+typedef enum { SURE, WEAK, FAR } matching;
+
+static int associate(vl_tracker *t, const vl_track_rules *rules, const veil_detection *dets,
+                     size_t n_dets, matching round) {
+    float low = round == WEAK ? rules->low_score : rules->min_score;
+    float high = round == WEAK ? rules->min_score : HUGE_VALF;
+    float buffer = round == SURE ? BUFFER_SURE : round == WEAK ? BUFFER_WEAK : 0;
+    float limit = round == SURE ? UNMATCHED_SURE : round == WEAK ? UNMATCHED_WEAK : UNMATCHED_FAR;
+    measure by = round == FAR ? BY_DISTANCE : BY_OVERLAP;
     int32_t cols = choose_columns(t, dets, n_dets, low, high);
-    int32_t rows = choose_rows(t);
+    int32_t rows = choose_rows(t, round == WEAK);
     if (rows == 0 || cols == 0)
         return VEIL_OK;
     size_t n = make_pairs(t, dets, rows, cols, by, buffer, limit);
@@ -317,7 +364,7 @@ static int associate(vl_tracker *t, const veil_detection *dets, size_t n_dets, f
         vl_track *k = &t->tracks[t->row_track[r]];
         t->det_of_track[t->row_track[r]] = t->col_det[c];
         t->det_used[t->col_det[c]] = 1;
-        k->unsure = unsure || t->second[c] < t->best[c] + RIVAL ||
+        k->unsure = round == FAR || t->second[c] < t->best[c] + RIVAL ||
                     t->row_second[r] < t->row_best[r] + RIVAL;
     }
     return VEIL_OK;
@@ -325,9 +372,10 @@ static int associate(vl_tracker *t, const veil_detection *dets, size_t n_dets, f
 
 /* ------------------------------------------------------------------ life of a track */
 
-static void see(vl_track *k, const veil_detection *d, int64_t pts_ns, float noise) {
+static void see(vl_track *k, const vl_track_rules *rules, const veil_detection *d, int64_t pts_ns) {
+    bool weak = d->score < rules->min_score;
     vl_rect b = rect_of(d);
-    vl_kalman_update(&k->k, b, noise);
+    vl_kalman_update(&k->k, b, weak ? 3.0f : 1.0f);
     k->box = b;
     k->gap_ns = k->hits > 0 ? pts_ns - k->seen_ns : 0;
     k->score = d->score;
@@ -337,15 +385,20 @@ static void see(vl_track *k, const veil_detection *d, int64_t pts_ns, float nois
     k->hits++;
     k->seen_ns = pts_ns;
     k->behind_ns = 0;
+    if (!weak)
+        k->sure_ns = pts_ns;
+    k->proven = k->proven || d->score >= fminf(rules->min_score + PROVEN, PROVEN_MOST);
+    k->doubtful = !k->proven && is_large(b, rules);
 }
 
-static int start(vl_tracker *t, const veil_detection *d, int64_t pts_ns) {
+static int start(vl_tracker *t, const vl_track_rules *rules, const veil_detection *d,
+                 int64_t pts_ns) {
     if (t->n == VL_TRACK_MAX || t->next_id == UINT32_MAX)
         return VEIL_E_SIZE;
     vl_track *k = &t->tracks[t->n++];
-    *k = (vl_track){.id = t->next_id++, .born_ns = pts_ns};
+    *k = (vl_track){.id = t->next_id++, .born_ns = pts_ns, .sure_ns = pts_ns};
     vl_kalman_start(&k->k, rect_of(d));
-    see(k, d, pts_ns, 1);
+    see(k, rules, d, pts_ns);
     return VEIL_OK;
 }
 
@@ -391,32 +444,111 @@ static void set_cover(vl_track *k, int64_t pts_ns, int64_t hold_ns) {
     k->cover = vl_track_grown(k->box, fmaxf(GROW_START + (GROW_END - GROW_START) * part, spread));
 }
 
+static int64_t held_ns(const vl_track *k, const vl_track_rules *rules) {
+    return k->doubtful ? min_ns(rules->hold_ns, VL_TRACK_DOUBTFUL_NS) : rules->hold_ns;
+}
+
 static void drop(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns) {
     size_t kept = 0;
     for (size_t i = 0; i < t->n; i++) {
         const vl_track *k = &t->tracks[i];
         bool gone = k->lost > 0 &&
-                    (rules->kind == VEIL_TRACKER_NONE || lost_ns(k, pts_ns) > rules->hold_ns);
+                    (rules->kind == VEIL_TRACKER_NONE || lost_ns(k, pts_ns) > held_ns(k, rules));
         if (!gone)
             t->tracks[kept++] = *k;
     }
     t->n = kept;
 }
 
+/* ------------------------------------------------------------------ weak but steady */
+
+static void move_seeds(vl_tracker *t, const vl_motion *m, int64_t pts_ns) {
+    size_t kept = 0;
+    for (size_t i = 0; i < t->n_seeds; i++) {
+        seed s = t->seeds[i];
+        float x = s.box.x + s.box.w / 2, y = s.box.y + s.box.h / 2;
+        s.box.x = m->a * x - m->b * y + m->tx - s.box.w / 2;
+        s.box.y = m->b * x + m->a * y + m->ty - s.box.h / 2;
+        if (pts_ns - s.seen_ns <= SEED_GAP_NS)
+            t->seeds[kept++] = s;
+    }
+    t->n_seeds = kept;
+}
+
+static bool at_edge(vl_rect b, const vl_track_rules *rules) {
+    float near = SEED_EDGE * side_px(rules);
+    return b.x < near || b.y < near || b.x + b.w > rules->width_px - near ||
+           b.y + b.h > rules->height_px - near;
+}
+
+/* Part of a face that is followed already? */
+static bool at_track(const vl_tracker *t, vl_rect b) {
+    float x = b.x + b.w / 2, y = b.y + b.h / 2;
+    for (size_t i = 0; i < t->n; i++) {
+        vl_rect r = t->tracks[i].box;
+        if ((x > r.x && x < r.x + r.w && y > r.y && y < r.y + r.h) || vl_track_overlap(r, b) > 0.1f)
+            return true;
+    }
+    return false;
+}
+
+/* The seed at this place, or a new one; NULL: there is no room. */
+static seed *seed_at(vl_tracker *t, vl_rect b, int64_t pts_ns) {
+    seed *best = NULL;
+    float most = SEED_OVERLAP;
+    for (size_t i = 0; i < t->n_seeds; i++) {
+        float o = t->seeds[i].seen_ns < pts_ns ? vl_track_overlap(t->seeds[i].box, b) : 0;
+        if (o > most) {
+            most = o;
+            best = &t->seeds[i];
+        }
+    }
+    if (best == NULL && t->n_seeds < SEEDS) {
+        best = &t->seeds[t->n_seeds++];
+        *best = (seed){.seen_ns = pts_ns - STANDS_FIRST_NS};
+    }
+    return best;
+}
+
+/* Of a face that the picture's edge cuts the network never becomes sure. Weak detections that go on
+ * at one place there start a track late; look-ahead carries it back over them. Large ones are left
+ * out: they are arms and coats more often than faces. */
+static int start_steady(vl_tracker *t, const vl_track_rules *rules, const veil_detection *dets,
+                        size_t n, int64_t pts_ns) {
+    for (size_t i = 0; i < n; i++) {
+        const veil_detection *d = &dets[i];
+        vl_rect b = rect_of(d);
+        if (t->det_used[i] || d->score < SEED_SCORE || d->score >= rules->min_score ||
+            !at_edge(b, rules) || is_large(b, rules) || at_track(t, b))
+            continue;
+        seed *s = seed_at(t, b, pts_ns);
+        if (s == NULL)
+            continue;
+        s->sum_s += d->score * (float)min_ns(pts_ns - s->seen_ns, STANDS_NS) * NS;
+        s->seen_ns = pts_ns;
+        s->box = b;
+        if (s->sum_s < SEED_SUM_S)
+            continue;
+        *s = t->seeds[--t->n_seeds];
+        t->det_used[i] = 1;
+        int err = start(t, rules, d, pts_ns);
+        if (err != VEIL_OK)
+            return err;
+    }
+    return VEIL_OK;
+}
+
 static int match_all(vl_tracker *t, const vl_track_rules *rules, const veil_detection *dets,
                      size_t n) {
     if (rules->kind == VEIL_TRACKER_NONE)
         return VEIL_OK;
-    int err = associate(t, dets, n, rules->min_score, HUGE_VALF, BY_OVERLAP, BUFFER_SURE,
-                        UNMATCHED_SURE, false);
+    int err = associate(t, rules, dets, n, SURE);
     if (rules->kind == VEIL_TRACKER_SORT)
         return err;
     if (err == VEIL_OK)
-        err = associate(t, dets, n, rules->low_score, rules->min_score, BY_OVERLAP, BUFFER_WEAK,
-                        UNMATCHED_WEAK, false);
+        err = associate(t, rules, dets, n, WEAK);
     if (err == VEIL_OK)
-        err =
-            associate(t, dets, n, rules->min_score, HUGE_VALF, BY_DISTANCE, 0, UNMATCHED_FAR, true);
+        err = associate(t, rules, dets, n, FAR);
     return err;
 }
 
@@ -426,6 +558,7 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
         return VEIL_E_SIZE;
     int64_t dt_ns = t->started && pts_ns > t->pts_ns ? pts_ns - t->pts_ns : 0;
     predict(t, rules, pts_ns, camera);
+    move_seeds(t, camera, pts_ns);
     if (dets != NULL) {
         memset(t->det_used, 0, VL_TRACK_DET_MAX);
         int err = match_all(t, rules, dets, n_dets);
@@ -434,8 +567,7 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
         for (size_t i = 0; i < t->n; i++) {
             if (t->det_of_track[i] < 0)
                 continue;
-            const veil_detection *d = &dets[t->det_of_track[i]];
-            see(&t->tracks[i], d, pts_ns, d->score < rules->min_score ? 3.0f : 1.0f);
+            see(&t->tracks[i], rules, &dets[t->det_of_track[i]], pts_ns);
         }
         wait_behind(t, pts_ns, dt_ns);
         drop(t, rules, pts_ns);
@@ -443,10 +575,14 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
             if (t->det_used[i] || dets[i].score < rules->min_score)
                 continue;
             t->det_used[i] = 1;
-            err = start(t, &dets[i], pts_ns);
+            err = start(t, rules, &dets[i], pts_ns);
             if (err != VEIL_OK)
                 return err;
         }
+        if (rules->kind == VEIL_TRACKER_BYTETRACK)
+            err = start_steady(t, rules, dets, n_dets, pts_ns);
+        if (err != VEIL_OK)
+            return err;
     }
     if (dets == NULL)
         wait_behind(t, pts_ns, dt_ns);

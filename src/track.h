@@ -1,6 +1,7 @@
 /* Faces followed over time. Predicts each track (Kalman filter and camera movement), gives it the
- * detection that fits it (two score thresholds, optimal assignment), starts tracks at once and
- * holds lost ones. Decides nothing about who is visible. */
+ * detection that fits it (two score thresholds, optimal assignment), starts tracks at once, or late
+ * where the picture's edge cuts a face, and holds lost ones. Decides nothing about who is
+ * visible. */
 #ifndef VL_TRACK_H
 #define VL_TRACK_H
 
@@ -10,6 +11,9 @@
 
 #define VL_TRACK_MAX     2048 /* tracks alive, lost ones included */
 #define VL_TRACK_DET_MAX 1024 /* detections in a frame */
+
+/* How long a doubtful track is held, and lives on weak detections alone. */
+#define VL_TRACK_DOUBTFUL_NS 250000000
 
 /* What subject.c remembers of a track; zero at birth. */
 typedef struct {
@@ -35,6 +39,9 @@ typedef struct {
     bool unsure;        /* this frame's detection might be another person's */
     uint32_t age, lost; /* frames since birth, since the last detection */
     uint32_t hits;      /* detections */
+    int64_t sure_ns;    /* last detection that might have started a track */
+    bool proven;        /* a detection was beyond doubt */
+    bool doubtful;      /* not proven, and so large that a real face would be */
     int64_t born_ns, seen_ns;
     int64_t behind_ns; /* since then, time in which a kept face was before it */
     int64_t gap_ns; /* time between this frame's detection and the one before, 0: none or first */
@@ -45,6 +52,7 @@ typedef struct {
     veil_tracker kind;
     float min_score, low_score;
     int64_t hold_ns;
+    float width_px, height_px; /* of the picture */
 } vl_track_rules;
 
 typedef struct vl_tracker vl_tracker;

@@ -13,7 +13,8 @@
 
 #define FRAME_NS 33333333LL
 
-static const vl_track_rules byte_rules = {VEIL_TRACKER_BYTETRACK, 0.35f, 0.10f, 800000000LL};
+static const vl_track_rules byte_rules = {
+    VEIL_TRACKER_BYTETRACK, 0.35f, 0.10f, 800000000LL, 1280, 720};
 
 static veil_detection det(float cx, float cy, float size, float score) {
     return (veil_detection){cx - size / 2, cy - size / 2, size, size, score, 0.5f};
@@ -79,6 +80,82 @@ static void weak_continues_but_does_not_start(void **state) {
     assert_int_equal(k->id, 1);
     assert_int_equal(k->lost, 0);
     assert_int_equal(k->hits, 39);
+    vl_track_destroy(t);
+}
+
+/* Frames until nothing is left of a track of this size that begins at score first, then is weak. */
+static int life_on_weak(float size, float first) {
+    vl_tracker *t = make();
+    size_t n = 1;
+    int i = 0;
+    for (; n > 0 && i < 200; i++) {
+        veil_detection d = det(600, 300, size, i == 0 ? first : 0.2f);
+        step(t, i, &d, 1);
+        (void)vl_track_list(t, &n);
+    }
+    vl_track_destroy(t);
+    return i;
+}
+
+/* Something large of which the network never was sure ends 250 ms after the last detection that
+ * could have started it, and 250 ms of hold; a small one, or one that was proven, goes on. */
+static void large_must_be_proven(void **state) {
+    (void)state;
+    assert_in_range(life_on_weak(200, 0.45f), 14, 18);
+    assert_int_equal(life_on_weak(200, 0.65f), 200);
+    assert_int_equal(life_on_weak(100, 0.36f), 200);
+}
+
+/* Tracks after 30 frames in which a face of this score at cx is found in every step-th. */
+static size_t tracks_after(float cx, float size, float score, int every) {
+    static const veil_detection none;
+    vl_tracker *t = make();
+    size_t n;
+    for (int i = 0; i < 30; i++) {
+        veil_detection d[2] = {det(300, 300, 80, 0.9f), det(cx, 300, size, score)};
+        step(t, i, i % every == 0 ? d : i > 0 ? &d[0] : &none, i % every == 0 ? 2 : 1);
+    }
+    (void)vl_track_list(t, &n);
+    vl_track_destroy(t);
+    return n;
+}
+
+/* A face cut by the picture's edge is never found surely: weak detections there start a track when
+ * they go on, elsewhere never. */
+static void weak_at_the_edge_starts_late(void **state) {
+    (void)state;
+    assert_int_equal(tracks_after(1265, 40, 0.25f, 1), 2);
+    assert_int_equal(tracks_after(10, 40, 0.25f, 2), 2);
+    assert_int_equal(tracks_after(10, 40, 0.25f, 9), 1);  /* now and then */
+    assert_int_equal(tracks_after(10, 40, 0.15f, 1), 1);  /* too weak */
+    assert_int_equal(tracks_after(10, 160, 0.25f, 1), 1); /* a coat */
+    assert_int_equal(tracks_after(640, 40, 0.25f, 1), 1); /* not at the edge */
+    assert_int_equal(tracks_after(310, 40, 0.25f, 1), 1); /* part of a face */
+    vl_tracker *t = make();
+    for (int i = 0; i < 13; i++) { /* 400 ms of 0.25 are enough, not less */
+        veil_detection d = det(640, 10, 40, 0.25f);
+        size_t n;
+        step(t, i, &d, 1);
+        (void)vl_track_list(t, &n);
+        assert_int_equal(n, i < 12 ? 0 : 1);
+    }
+    vl_track_destroy(t);
+}
+
+/* Lost for so long that it could be anywhere, a track does not take a face far away: that is
+ * another, and the mask stays where the lost one was. */
+static void lost_stays_where_it_was(void **state) {
+    (void)state;
+    vl_tracker *t = make();
+    size_t n;
+    for (int i = 0; i < 44; i++) {
+        veil_detection d = det(i < 20 ? 300 + 4 * (float)i : 600, 300, 60, 0.9f);
+        step(t, i, &d, i < 20 || i > 40 ? 1 : 0);
+    }
+    const vl_track *k = vl_track_list(t, &n);
+    assert_int_equal(n, 2);
+    assert_true(k[0].id == 1 && !k[0].detected && k[0].box.x < 460);
+    assert_true(k[1].id == 2 && k[1].detected);
     vl_track_destroy(t);
 }
 
@@ -284,11 +361,19 @@ static void geometry(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(crossing_keeps_ids), cmocka_unit_test(weak_continues_but_does_not_start),
-        cmocka_unit_test(holds_and_grows),    cmocka_unit_test(waits_behind_a_kept_face),
-        cmocka_unit_test(frames_between),     cmocka_unit_test(camera_is_compensated),
-        cmocka_unit_test(jump_is_a_birth),    cmocka_unit_test(no_tracker_is_each_frame_alone),
-        cmocka_unit_test(thousand_faces),     cmocka_unit_test(too_many_is_an_error),
+        cmocka_unit_test(crossing_keeps_ids),
+        cmocka_unit_test(weak_continues_but_does_not_start),
+        cmocka_unit_test(large_must_be_proven),
+        cmocka_unit_test(weak_at_the_edge_starts_late),
+        cmocka_unit_test(lost_stays_where_it_was),
+        cmocka_unit_test(holds_and_grows),
+        cmocka_unit_test(waits_behind_a_kept_face),
+        cmocka_unit_test(frames_between),
+        cmocka_unit_test(camera_is_compensated),
+        cmocka_unit_test(jump_is_a_birth),
+        cmocka_unit_test(no_tracker_is_each_frame_alone),
+        cmocka_unit_test(thousand_faces),
+        cmocka_unit_test(too_many_is_an_error),
         cmocka_unit_test(geometry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

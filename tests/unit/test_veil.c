@@ -320,6 +320,22 @@ static void walks_behind_the_speaker(void **state) {
     veil_destroy(v);
 }
 
+/* A bystander is found late at the corner of the speaker's box, beside the cheek: not behind him,
+ * so it is hidden before it was found as well. */
+static void comes_out_beside_the_cheek(void **state) {
+    (void)state;
+    scene s = {.face = {speaker, bystander}, .n = 2};
+    s.face[1].x = 149; /* centre at 0.64 of the speaker's half width and height */
+    s.face[1].y = 84;
+    s.face[1].seen_from = 40;
+    veil *v = make(&s, 500 * MS, NULL, NULL);
+    output *o = run(v, 60);
+    for (int i = 30; i < 60; i++)
+        assert_true(scene_hidden(&o->f[i], &s.face[1]));
+    output_free(o);
+    veil_destroy(v);
+}
+
 /* A bystander beside the speaker is lost, and its mask grows: over the wall, not over the speaker's
  * face. Where the bystander was seen last stays hidden. */
 static void growth_spares_the_speaker(void **state) {
@@ -721,6 +737,7 @@ int main(void) {
         cmocka_unit_test(no_frame_is_exposed),
         cmocka_unit_test(lookahead_takes_back),
         cmocka_unit_test(walks_behind_the_speaker),
+        cmocka_unit_test(comes_out_beside_the_cheek),
         cmocka_unit_test(growth_spares_the_speaker),
         cmocka_unit_test(latency_is_exact),
         cmocka_unit_test(full_says_again),
