@@ -21,7 +21,8 @@
 typedef struct {
     _Alignas(64) _Atomic uint64_t ticket; /* generation << 32 | items not yet claimed */
     /* Written before the ticket is published, read only with an unfinished item in hand. */
-    int32_t end, n; /* index behind its last item; items of all parts */
+    int32_t end;  /* index behind its last item */
+    uint32_t due; /* vl_pool.finished when this call is done */
     void (*fn)(void *ctx, int32_t i);
     void *ctx;
     unsigned char gap[64];
@@ -34,10 +35,11 @@ typedef struct {
 
 struct vl_pool {
     part part[MAX_THREADS];
-    _Alignas(64) _Atomic int32_t finished;
+    _Alignas(64) _Atomic uint32_t finished; /* items since the beginning; wraps */
     _Alignas(64) _Atomic int32_t sleepers;
     _Atomic bool stop, caller_sleeps;
     uint64_t generation;
+    uint32_t due; /* items handed out since the beginning */
     int32_t threads, started;
     self self[MAX_THREADS];
     pthread_mutex_t mutex;
@@ -53,16 +55,15 @@ static void relax(void) {
 #endif
 }
 
-/* Runs what is left of a part; returns how many items that was. *n: items of all parts, set when
- * there was one. */
-static int32_t run_part(part *q, int32_t *n) {
+/* Runs what is left of a part; returns how many items that was. *due is set when there was one. */
+static int32_t run_part(part *q, uint32_t *due) {
     int32_t done = 0;
     uint64_t t = atomic_load_explicit(&q->ticket, memory_order_acquire);
     while ((uint32_t)t != 0) {
         if (!atomic_compare_exchange_weak_explicit(&q->ticket, &t, t - 1, memory_order_acq_rel,
                                                    memory_order_acquire))
             continue;
-        *n = q->n;
+        *due = q->due;
         q->fn(q->ctx, q->end - (int32_t)(uint32_t)t);
         done++;
         t = atomic_load_explicit(&q->ticket, memory_order_acquire);
@@ -70,16 +71,16 @@ static int32_t run_part(part *q, int32_t *n) {
     return done;
 }
 
-/* Runs items until none is left: those of the own part, then the others'. They count as finished
- * only now, all at once. */
-static void work_off(vl_pool *p, int32_t index) {
-    int32_t done = 0, n = 0;
+/* Runs items until none is left: those of the own part, then the others'. With those that are done
+ * already, of a call that ends at `due`, they count as finished only now, all at once. */
+static void work_off(vl_pool *p, int32_t index, int32_t done, uint32_t due) {
     for (int32_t k = 0; k < p->threads; k++)
-        done += run_part(&p->part[(index + k) % p->threads], &n);
+        done += run_part(&p->part[(index + k) % p->threads], &due);
     if (done == 0)
         return;
     /* Sequentially consistent against caller_sleeps: one of the two sees the other. */
-    if (atomic_fetch_add(&p->finished, done) + done == n && atomic_load(&p->caller_sleeps)) {
+    uint32_t finished = atomic_fetch_add(&p->finished, (uint32_t)done) + (uint32_t)done;
+    if (finished == due && atomic_load(&p->caller_sleeps)) {
         pthread_mutex_lock(&p->mutex);
         pthread_cond_signal(&p->done);
         pthread_mutex_unlock(&p->mutex);
@@ -94,7 +95,7 @@ static void *worker(void *arg) {
     const self *me = arg;
     vl_pool *p = me->pool;
     while (!atomic_load(&p->stop)) {
-        work_off(p, me->index);
+        work_off(p, me->index, 0, 0);
         int32_t spins = 0;
         while (spins < SPINS && !has_items(p, me->index)) {
             relax();
@@ -162,28 +163,36 @@ void vl_pool_run(vl_pool *p, void (*fn)(void *ctx, int32_t i), void *ctx, int32_
             fn(ctx, i);
         return;
     }
-    atomic_store(&p->finished, 0);
     p->generation++;
+    p->due += (uint32_t)n;
+    const int32_t own = n / p->threads;
     for (int32_t k = p->threads - 1; k >= 0; k--) { /* the caller's own part last */
         part *q = &p->part[k];
         int32_t begin = (int32_t)((int64_t)n * k / p->threads);
         q->end = (int32_t)((int64_t)n * (k + 1) / p->threads);
-        q->n = n;
+        q->due = p->due;
         q->fn = fn;
         q->ctx = ctx;
-        atomic_store(&q->ticket, p->generation << 32 | (uint32_t)(q->end - begin));
+        int32_t open = q->end - begin - (k == 0 && own > 0);
+        atomic_store_explicit(&q->ticket, p->generation << 32 | (uint32_t)open,
+                              memory_order_release);
     }
-    if (atomic_load(&p->sleepers) != 0)
+    /* A worker that goes to sleep at this moment may be missed: then the others do its part. */
+    if (atomic_load_explicit(&p->sleepers, memory_order_relaxed) != 0)
         wake_workers(p);
-    work_off(p, 0);
+    /* The caller does not claim its first item: it need not wait until the tickets have reached the
+     * others. */
+    if (own > 0)
+        fn(ctx, 0);
+    work_off(p, 0, own > 0, p->due);
     for (int32_t spins = 0; spins < SPINS; spins++) {
-        if (atomic_load(&p->finished) == n)
+        if (atomic_load(&p->finished) == p->due)
             return;
         relax();
     }
     pthread_mutex_lock(&p->mutex);
     atomic_store(&p->caller_sleeps, true);
-    while (atomic_load(&p->finished) != n)
+    while (atomic_load(&p->finished) != p->due)
         pthread_cond_wait(&p->done, &p->mutex);
     atomic_store(&p->caller_sleeps, false);
     pthread_mutex_unlock(&p->mutex);

@@ -226,9 +226,9 @@ static void bind_generic(vl_net *net, vl_step *s) {
         net->kernel[s->op] = "copy";
 }
 
-/* Large groups are handed to the threads in two parts each, so that a thread that is held up by
- * other programs leaves the rest to the others; but every part reads all of the weights, and the
- * smallest groups are not worth a wake-up. */
+/* Groups of many rows are handed to the threads in two parts each, so that a thread that is held up
+ * by other programs leaves the rest to the others; but every part reads all of the weights and its
+ * neighbours' rows, and the smallest groups are not worth a wake-up. */
 static void cut_group(vl_net *net, vl_step *first) {
     int32_t threads = vl_pool_threads(net->pool), rows = 1;
     int64_t work = 0, weights = 0;
@@ -238,7 +238,7 @@ static void cut_group(vl_net *net, vl_step *first) {
         weights += (int64_t)net->packed[first[i].op].bytes;
         rows = first[i].base > rows ? first[i].base : rows;
     }
-    int32_t parts = work >= 65536 && work > 2 * weights ? 2 : 1;
+    int32_t parts = rows >= 24 * threads && work > 2 * weights ? 2 : 1;
     int32_t tasks = threads == 1 || work < 4096 ? 1 : threads * parts;
     for (int32_t i = 0; i < first->members; i++)
         first[i].tasks = tasks < rows ? tasks : rows;
