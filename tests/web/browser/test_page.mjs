@@ -132,7 +132,7 @@ const tests = {
     await until(async () => (await get('/zones')).zones.length === 0, 'the zone is gone', 5000);
     await phone.tap('#panic');
     await until(async () => (await look(phone)).spread < 12, 'covered');
-    assert.match(await phone.textContent('#lamp-why'), /von Hand/);
+    await until(async () => /von Hand/.test(await phone.textContent('#lamp-why')), 'the reason');
     assert.ok(await phone.isVisible('#lamp-why'));
     await phone.tap('#panic');
     await until(async () => (await look(phone)).spread > 60, 'open');
@@ -315,7 +315,7 @@ const tests = {
     await page.unroute('**/panic');
     await page.locator('body').press('p');
     await page.waitForSelector('#lamp[data-lamp=covered]');
-    assert.equal(await page.textContent('#lamp-why'), 'by hand');
+    await until(async () => await page.textContent('#lamp-why') === 'by hand', 'the reason');
     await until(async () => (await look(page)).spread < 12, 'covered');
     await page.locator('body').press('p');
     await page.reload();
