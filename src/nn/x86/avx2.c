@@ -154,6 +154,16 @@ VL_INLINE __m128i largest_of_16(const vl_pooling *p, vl_window w, int32_t c) {
     return v;
 }
 
+static uint8_t largest_of_1(const vl_pooling *p, vl_window w, int32_t c) {
+    uint8_t v = 0;
+    for (int32_t iy = w.y0; iy < w.y1; iy++) {
+        const uint8_t *in = p->in + iy * p->in_row + c;
+        for (int32_t ix = w.x0; ix < w.x1; ix++)
+            v = in[ix * p->in_pixel] > v ? in[ix * p->in_pixel] : v;
+    }
+    return v;
+}
+
 /* A row of 16 channels halved in both directions: two windows' pixels lie in one register. */
 static int32_t halve_row_16(const vl_pooling *p, int32_t y, uint8_t *out) {
     const uint8_t *in = p->in + 2 * y * p->in_row;
@@ -173,7 +183,7 @@ static bool halves_16(const vl_pooling *p, int32_t y) {
            p->sw == 2 && p->pad_top == 0 && p->pad_left == 0 && 2 * y + 2 <= p->in_height;
 }
 
-/* Reads up to 31 bytes past the last channel, stores none of them. */
+/* Reads nothing past the last channel: in a concatenation another thread may be writing there. */
 static void maxpool_u8_avx2(const vl_pooling *p, int32_t y0, int32_t y1) {
     for (int32_t y = y0; y < y1; y++) {
         int32_t done = halves_16(p, y) ? halve_row_16(p, y, p->out + y * p->out_row) : 0;
@@ -187,11 +197,13 @@ static void maxpool_u8_avx2(const vl_pooling *p, int32_t y0, int32_t y1) {
                 _mm_storeu_si128((__m128i *)(void *)(out + c), largest_of_16(p, w, c));
                 c += 16;
             }
-            if (c < p->channels) {
-                uint8_t all[16];
-                _mm_storeu_si128((__m128i *)(void *)all, largest_of_16(p, w, c));
-                memcpy(out + c, all, (size_t)(p->channels - c));
+            if (c < p->channels && p->channels >= 16) { /* some of them again */
+                c = p->channels - 16;
+                _mm_storeu_si128((__m128i *)(void *)(out + c), largest_of_16(p, w, c));
+                c += 16;
             }
+            for (; c < p->channels; c++)
+                out[c] = largest_of_1(p, w, c);
         }
     }
 }
