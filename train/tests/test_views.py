@@ -1,0 +1,81 @@
+"""Class views keep their promises: where the faces come to lie, and how large they are. And the
+candidates of the architecture are what their names say.
+"""
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+from train import augment, classviews
+
+CANVAS = (320, 192)
+
+
+def picture():
+    """A grey picture with a bright square an interviewee's face big, and three small ones of bystanders."""
+    img = np.full((240, 400, 3), 90, np.uint8)
+    boxes = np.array([[150, 60, 80, 80], [20, 30, 30, 30], [330, 40, 32, 32], [360, 150, 29, 29]], np.float32)
+    for x, y, w, h in boxes.astype(int):
+        img[y:y + h, x:x + w] = 250
+    return img, (boxes, np.zeros(4, np.int8), np.array([1, 0, 0, 0], np.float32))
+
+
+class ClassViews(unittest.TestCase):
+    def bright(self, img, faces, least):
+        """Every labelled box lies on its bright square."""
+        for (x, y, w, h), kind in zip(faces[0], faces[1]):
+            inner = img[int(y + 0.2 * h):int(y + 0.8 * h), int(x + 0.2 * w):int(x + 0.8 * w)]
+            if kind == 0:
+                self.assertGreater(inner.mean(), least)
+
+    def test_near_makes_a_bystander_large(self):
+        for seed in range(20):
+            img, faces = picture()
+            view, (boxes, kind, label) = classviews.near(img, faces, CANVAS, np.random.default_rng(seed))
+            self.assertEqual(view.shape, (CANVAS[1], CANVAS[0], 3))
+            heights = boxes[(label == 0) & (kind == 0), 3] / CANVAS[1]
+            self.assertGreater(heights.max(), 0.17)
+            self.assertLess(heights.min(), 0.42)
+            self.bright(view, (boxes, kind, label), 230)
+
+    def test_near_needs_a_bystander(self):
+        img, (boxes, kind, label) = picture()
+        self.assertIsNone(classviews.near(img, (boxes, kind, np.ones(4, np.float32)), CANVAS, np.random.default_rng(0)))
+
+    def test_far_makes_all_small_and_keeps_their_classes(self):
+        for seed in range(20):
+            img, faces = picture()
+            whole = min(CANVAS[0] / 400, CANVAS[1] / 240)
+            view, (boxes, kind, label) = classviews.far(img, faces, CANVAS, np.random.default_rng(seed))
+            self.assertEqual(view.shape, (CANVAS[1], CANVAS[0], 3))
+            self.assertEqual(list(label), [1, 0, 0, 0])
+            z = boxes[0, 3] / 80 / whole
+            self.assertTrue(0.39 < z < 0.71, z)
+            self.bright(view, (boxes, kind, label), 200)
+
+    def test_turned_faces_stay_under_their_boxes(self):
+        for degrees in (-90, -35, 10, 60, 100):
+            img, faces = picture()
+            view, turned = augment.rotate(img, faces, degrees)
+            self.assertEqual(view.shape, img.shape)
+            self.bright(view, turned, 230)
+
+
+class Candidates(unittest.TestCase):
+    def test_maps_and_layers(self):
+        code = ("import sys, torch; from train.candidates import *; n = sys.argv[1]; settle(n); m = Candidate(n).eval(); "
+                "print(n, [tuple(o.shape[1:]) for o in m(torch.zeros(1, 3, 64, 96))], "
+                "sum(c.groups > 1 for c in m.modules() if isinstance(c, nn.Conv2d)), "
+                "sum(isinstance(c, nn.SiLU) for c in m.modules()) > 0)")
+        maps = [(6, 8, 12), (6, 4, 6), (6, 2, 3)]
+        for name, want in (("finest", f"{[(6, 16, 24), *maps]} 0 False"), ("silu", f"{maps} 0 True"),
+                           ("depthwise", f"{maps} 15 False"), ("decoupled", f"{maps} 0 False")):
+            r = subprocess.run([sys.executable, "-c", code, name], cwd=Path(__file__).resolve().parents[2],
+                               capture_output=True, text=True)
+            self.assertEqual(r.stdout.strip(), f"{name} {want}", r.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
