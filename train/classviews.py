@@ -55,7 +55,8 @@ def far(img, faces, canvas, rng):
 
 
 def near(img, faces, canvas, rng):
-    """A crop in which one bystander is as large as interviewees are; None where nobody suits."""
+    """A crop in which one bystander is as large as interviewees are; None where nobody suits, or
+    where he would be alone: who is alone before a camera is mostly its subject."""
     boxes, kind, label = faces
     some = np.flatnonzero((kind == 0) & (label >= 0) & (label < 0.2) & (boxes[:, 3] >= 28))
     if not len(some):
@@ -66,8 +67,10 @@ def near(img, faces, canvas, rng):
     z = float(np.clip(z, max(canvas[0] / iw, canvas[1] / ih), 3.5))
     ow, oh = canvas[0] / z, canvas[1] / z
     cx, cy = x + w / 2 - rng.uniform(0.25, 0.75) * ow, y + h / 2 - rng.uniform(0.2, 0.5) * oh
-    return views.cut(img, faces, (float(np.clip(cx, min(0, iw - ow), max(0, iw - ow))),
-                                  float(np.clip(cy, min(0, ih - oh), max(0, ih - oh))), ow, oh), canvas)
+    view, seen = views.cut(img, faces, (float(np.clip(cx, min(0, iw - ow), max(0, iw - ow))),
+                                        float(np.clip(cy, min(0, ih - oh), max(0, ih - oh))), ow, oh), canvas)
+    company = (seen[1] == 0) & (seen[0][:, 3] >= 0.3 * h * z)
+    return (view, seen) if company.sum() >= 2 else None
 
 
 class Speakers:
@@ -169,7 +172,7 @@ class MixedBatches(CropBatches):
                 img, faces = self.data.pictures[i], self.data.faces(i)
                 weight = 0.3 if self.data.doubtful[i] else 1.0
             p = rng.random()
-            view = near(img, faces, canvas, rng) if p < 0.12 else None
+            view = near(img, faces, canvas, rng) if p < 0.10 else None
             if view:
                 img, faces = view
             elif p < 0.20:

@@ -31,14 +31,26 @@ class ClassViews(unittest.TestCase):
                 self.assertGreater(inner.mean(), least)
 
     def test_near_makes_a_bystander_large(self):
-        for seed in range(20):
+        found = 0
+        for seed in range(40):
             img, faces = picture()
-            view, (boxes, kind, label) = classviews.near(img, faces, CANVAS, np.random.default_rng(seed))
+            made = classviews.near(img, faces, CANVAS, np.random.default_rng(seed))
+            if made is None:
+                continue
+            found += 1
+            view, (boxes, kind, label) = made
+            self.assertGreaterEqual((kind == 0).sum(), 2)
             self.assertEqual(view.shape, (CANVAS[1], CANVAS[0], 3))
             heights = boxes[(label == 0) & (kind == 0), 3] / CANVAS[1]
             self.assertGreater(heights.max(), 0.17)
             self.assertLess(heights.min(), 0.42)
             self.bright(view, (boxes, kind, label), 230)
+        self.assertGreater(found, 5)
+
+    def test_near_leaves_nobody_alone(self):
+        img, (boxes, kind, label) = picture()
+        alone = boxes[1:2], kind[1:2], label[1:2]
+        self.assertIsNone(classviews.near(img, alone, CANVAS, np.random.default_rng(0)))
 
     def test_near_needs_a_bystander(self):
         img, (boxes, kind, label) = picture()
