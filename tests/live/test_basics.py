@@ -159,7 +159,7 @@ class Basics(LiveCase):
                             ([self.source, "--live", "-o", "a.mkv", "--config", "none.json"], "none.json"),
                             ([self.source, self.source, "--live", "-o", "a.mkv"], "one input")):
             with self.subTest(args=args):
-                v = Veil(*args, keep=None)
+                v = Veil(*args, who=[])
                 self.assertGreater(v.end(0, 20), 0, v.text())
                 self.assertIn(words, v.text())
                 self.assertFalse(os.path.exists("a.mkv"))

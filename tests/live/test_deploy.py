@@ -7,7 +7,7 @@ import socket
 import subprocess
 import unittest
 
-from live_support import ROOT, VEIL, LiveCase, Nginx, free_port, need, wait_port
+from live_support import HIDE_ALL, ROOT, VEIL, LiveCase, Nginx, free_port, need, wait_port
 
 DEPLOY = os.path.join(ROOT, "deploy")
 
@@ -101,10 +101,9 @@ class Deploy(LiveCase):
         shutil.copy(self.source, os.path.join(folder, "clip.mp4"))
         with open(os.path.join(folder, "note.txt"), "w") as f:
             f.write("no clip")
-        done = subprocess.run(["sh", os.path.join(ROOT, "examples", "watch.sh"), folder, out, "--keep",
-                               "none"], env={**os.environ, "VEIL": VEIL, "WATCH_ONCE": "1",
-                                             "WATCH_SECONDS": "1"}, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=300)
+        done = subprocess.run(["sh", os.path.join(ROOT, "examples", "watch.sh"), folder, out, *HIDE_ALL],
+                              env={**os.environ, "VEIL": VEIL, "WATCH_ONCE": "1", "WATCH_SECONDS": "1"},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertEqual(os.listdir(out), ["clip.mp4"])
         self.assertTrue(os.path.exists(os.path.join(folder, "done", "clip.mp4")))

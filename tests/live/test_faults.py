@@ -183,8 +183,7 @@ class Faults(LiveCase):
         # Damaged pictures have no readable number; none of them may be a raw one.
         verdict = self.judge(out)
         self.assertEqual(verdict.count("r"), 0, verdict.text())
-        # damaged pictures draw masks over the strips, too: few frames can be told, none may be raw
-        self.assertGreater(verdict.count("h"), 3, verdict.text())
+        self.assertGreater(verdict.count("h"), 30, verdict.text())
         self.rising(out)
 
     def test_source_of_no_frames(self):
