@@ -80,9 +80,8 @@ void vl_kalman_update(vl_kalman *k, vl_rect b, float noise) {
 }
 
 void vl_kalman_camera(vl_kalman *k, const vl_motion *m) {
-    float x = k->cx.x, y = k->cy.x, vx = k->cx.v, vy = k->cy.v;
-    k->cx.x = m->a * x - m->b * y + m->tx;
-    k->cy.x = m->b * x + m->a * y + m->ty;
+    float vx = k->cx.v, vy = k->cy.v;
+    vl_motion_point(m, &k->cx.x, &k->cy.x);
     k->cx.v = m->a * vx - m->b * vy;
     k->cy.v = m->b * vx + m->a * vy;
     float grow = logf(fmaxf(hypotf(m->a, m->b), 1e-3f));

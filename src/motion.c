@@ -242,8 +242,10 @@ static size_t match_blocks(const vl_motion_picture *p, const vl_motion_picture *
 /* ------------------------------------------------------------------ fit */
 
 static bool agrees(const vl_motion *v, const match *m) {
-    float x = v->a * m->x - v->b * m->y + v->tx - m->x - m->dx;
-    float y = v->b * m->x + v->a * m->y + v->ty - m->y - m->dy;
+    float x = m->x, y = m->y;
+    vl_motion_point(v, &x, &y);
+    x = x - m->x - m->dx;
+    y = y - m->y - m->dy;
     return x * x + y * y < AGREE_PX * AGREE_PX;
 }
 
@@ -365,7 +367,10 @@ static bool is_cut(float change, float misfit, size_t n, float sure, float diffe
 static bool is_still(const vl_motion *m, int32_t width, int32_t height) {
     for (int32_t i = 0; i < 4; i++) {
         float x = (i & 1) ? (float)width : 0, y = (i & 2) ? (float)height : 0;
-        float dx = m->a * x - m->b * y + m->tx - x, dy = m->b * x + m->a * y + m->ty - y;
+        float dx = x, dy = y;
+        vl_motion_point(m, &dx, &dy);
+        dx -= x;
+        dy -= y;
         if (dx * dx + dy * dy > 4 * STILL_PX * STILL_PX)
             return false;
     }

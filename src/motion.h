@@ -37,6 +37,13 @@ typedef struct {
 vl_motion vl_motion_estimate(const vl_motion_picture *before, const vl_motion_picture *now,
                              const vl_motion_area *skip, size_t n_skip);
 
+/* Where a point goes. */
+static inline void vl_motion_point(const vl_motion *m, float *x, float *y) {
+    float was = *x;
+    *x = m->a * was - m->b * *y + m->tx;
+    *y = m->b * was + m->a * *y + m->ty;
+}
+
 /* The same movement in a picture scale_x, scale_y times as large. */
 vl_motion vl_motion_scaled(vl_motion m, float scale_x, float scale_y);
 

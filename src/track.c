@@ -467,8 +467,9 @@ static void move_seeds(vl_tracker *t, const vl_motion *m, int64_t pts_ns) {
     for (size_t i = 0; i < t->n_seeds; i++) {
         seed s = t->seeds[i];
         float x = s.box.x + s.box.w / 2, y = s.box.y + s.box.h / 2;
-        s.box.x = m->a * x - m->b * y + m->tx - s.box.w / 2;
-        s.box.y = m->b * x + m->a * y + m->ty - s.box.h / 2;
+        vl_motion_point(m, &x, &y);
+        s.box.x = x - s.box.w / 2;
+        s.box.y = y - s.box.h / 2;
         if (pts_ns - s.seen_ns <= SEED_GAP_NS)
             t->seeds[kept++] = s;
     }
