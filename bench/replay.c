@@ -110,7 +110,11 @@ static int save(replay *r) {
     veil_net_destroy(net);
     clip_close(c);
     free(model);
-    return rc == 0 && more == 0 ? 0 : evio_say("%s: cannot save detections", r->s->saved);
+    if (rc == 0 && more == 0)
+        return 0;
+    if (out)
+        remove(r->s->saved); /* half a clip would be taken for a whole one the next time */
+    return evio_say("%s: cannot save detections", r->s->saved);
 }
 
 static int load(replay *r, FILE *f) {
