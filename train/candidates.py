@@ -67,39 +67,20 @@ class Candidate(model.Detector):
             self.heads.insert(0, nn.Sequential(model.ConvBN(w2, c["head"] // 2, 3), nn.Conv2d(c["head"] // 2, model.CHANNELS, 1)))
         if c.get("decoupled"):
             self.heads = nn.ModuleList(Decoupled(w, c["head"]) for w in (w3, w4, w5))
-        if c.get("finest") or c.get("decoupled"):
-            self._begin_anew()
+        self._initialise()
         for m in self.modules():
             if isinstance(m, model.ConvBN):
                 m.act = c.get("act", nn.ReLU)(inplace=True)
-        self.finest = bool(c.get("finest"))
 
-    def _begin_anew(self):
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
-        bias = torch.tensor([0, 0, 0.7, 0.7, -4.6, 0.0])
-        for h in self.heads:
-            ends = ((h.box[-1], bias[:4]), (h.what[-1], bias[4:])) if isinstance(h, Decoupled) else ((h[-1], bias),)
-            for end, b in ends:
-                nn.init.normal_(end.weight, std=0.01)
-                end.bias.data = b.clone()
+    @staticmethod
+    def ends(head):
+        if isinstance(head, Decoupled):
+            return (head.box[-1], slice(0, 4)), (head.what[-1], slice(4, 6))
+        return model.Detector.ends(head)
 
-    def forward(self, x):
-        if not self.finest:
-            return super().forward(x)
-        if x.dtype == torch.uint8 and not conv.usable(x, self.s2[0].conv, self.s2[0].bn):
-            x = x.float().div_(255)
-        p2 = self.s2(x)
-        p3 = self.s3(p2)
-        p4 = self.s4(p3)
-        l5 = self.l5(self.s5(p4))
-        l4 = self.l4(self.t4(self.up_beside(l5, p4)))
-        o3 = self.t3(self.up_beside(l4, p3))
-        o2 = self.t2(self.up_beside(self.l3(o3), p2))
-        o4 = self.b4(torch.cat((self.d3(o3), l4), 1))
-        o5 = self.b5(torch.cat((self.d4(o4), l5), 1))
-        return tuple(h(o) for h, o in zip(self.heads, (o2, o3, o4, o5)))
+    def maps(self, p2):
+        out = super().maps(p2)
+        return (self.t2(self.up_beside(self.l3(out[0]), p2)), *out) if hasattr(self, "t2") else out
 
 
 def settle(name):

@@ -61,15 +61,12 @@ def near(img, faces, canvas, rng):
     some = np.flatnonzero((kind == 0) & (label >= 0) & (label < 0.2) & (boxes[:, 3] >= 28))
     if not len(some):
         return None
-    x, y, w, h = boxes[rng.choice(some)]
+    box = boxes[rng.choice(some)]
     ih, iw = img.shape[:2]
-    z = canvas[1] * rng.uniform(0.18, 0.4) / h
+    z = canvas[1] * rng.uniform(0.18, 0.4) / box[3]
     z = float(np.clip(z, max(canvas[0] / iw, canvas[1] / ih), 3.5))
-    ow, oh = canvas[0] / z, canvas[1] / z
-    cx, cy = x + w / 2 - rng.uniform(0.25, 0.75) * ow, y + h / 2 - rng.uniform(0.2, 0.5) * oh
-    view, seen = views.cut(img, faces, (float(np.clip(cx, min(0, iw - ow), max(0, iw - ow))),
-                                        float(np.clip(cy, min(0, ih - oh), max(0, ih - oh))), ow, oh), canvas)
-    company = (seen[1] == 0) & (seen[0][:, 3] >= 0.3 * h * z)
+    view, seen = views.around(img, faces, canvas, box, z, (rng.uniform(0.25, 0.75), rng.uniform(0.2, 0.5)))
+    company = (seen[1] == 0) & (seen[0][:, 3] >= 0.3 * box[3] * z)
     return (view, seen) if company.sum() >= 2 else None
 
 

@@ -10,6 +10,8 @@ from torch import nn
 from . import conv, fused
 
 STRIDES = (8, 16, 32)
+# boxes start at two cells; faces start rare; classes start undecided
+HEAD_BIAS = torch.tensor([0, 0, 0.7, 0.7, -4.6, 0.0])
 CHANNELS = 6  # tx ty tw th face interview
 
 CONFIGS = {
@@ -116,9 +118,14 @@ class Detector(nn.Module):
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
         for h in self.heads:
-            nn.init.normal_(h[-1].weight, std=0.01)
-            # boxes start at two cells; faces start rare; classes start undecided
-            h[-1].bias.data = torch.tensor([0, 0, 0.7, 0.7, -4.6, 0.0])
+            for end, channels in self.ends(h):
+                nn.init.normal_(end.weight, std=0.01)
+                end.bias.data = HEAD_BIAS[channels].clone()
+
+    @staticmethod
+    def ends(head):
+        """Last convolutions of a head, each with its part of the channels."""
+        return ((head[-1], slice(None)),)
 
     def up_beside(self, a, b):
         both = conv.up_beside(a, b) if self.training else None
@@ -127,14 +134,17 @@ class Detector(nn.Module):
     def forward(self, x):
         if x.dtype == torch.uint8 and not conv.usable(x, self.s2[0].conv, self.s2[0].bn):
             x = x.float().div_(255)
-        p3 = self.s3(self.s2(x))
+        return tuple(h(o) for h, o in zip(self.heads, self.maps(self.s2(x))))
+
+    def maps(self, p2):
+        """What the heads see, finest first, of the map at stride 4."""
+        p3 = self.s3(p2)
         p4 = self.s4(p3)
         l5 = self.l5(self.s5(p4))
         l4 = self.l4(self.t4(self.up_beside(l5, p4)))
         o3 = self.t3(self.up_beside(l4, p3))
         o4 = self.b4(torch.cat((self.d3(o3), l4), 1))
-        o5 = self.b5(torch.cat((self.d4(o4), l5), 1))
-        return tuple(h(o) for h, o in zip(self.heads, (o3, o4, o5)))
+        return o3, o4, self.b5(torch.cat((self.d4(o4), l5), 1))
 
 
 def grid(height, width, device=None):

@@ -88,9 +88,14 @@ def toward_face(img, faces, size, rng, want=None, lo=8.0, hi=200.0):
     z = np.exp(rng.uniform(np.log(lo), np.log(min(hi, 0.8 * min(size))))) / face
     ih, iw = img.shape[:2]
     z = float(np.clip(z, 0.9 * max(size) / max(ih, iw), 3.5))  # grey margins teach nothing
+    return around(img, faces, size, f, z, (rng.uniform(0.15, 0.85), rng.uniform(0.15, 0.85)))
+
+
+def around(img, faces, size, box, z, where):
+    """A crop at z times the size whose part `where` (x, y in 0..1) is the middle of the box."""
+    ih, iw = img.shape[:2]
     ow, oh = size[0] / z, size[1] / z
-    cx, cy = f[0] + f[2] / 2, f[1] + f[3] / 2
-    x, y = cx - rng.uniform(0.15, 0.85) * ow, cy - rng.uniform(0.15, 0.85) * oh
+    x, y = box[0] + box[2] / 2 - where[0] * ow, box[1] + box[3] / 2 - where[1] * oh
     # a crop smaller than the picture has no reason to leave it
     x = float(np.clip(x, min(0, iw - ow), max(0, iw - ow)))
     y = float(np.clip(y, min(0, ih - oh), max(0, ih - oh)))
