@@ -12,12 +12,14 @@ import numpy as np
 import onnx
 from onnx import shape_inference
 
+import ncnn_files
 import nets
 
 HERE = Path(__file__).resolve().parent
 OURS = "veil int8"
 ONEDNN = "oneDNN int8, convolutions alone"
 PYTORCH = "PyTorch eager fp32"
+NCNN = {ncnn_files.INT8: "#4f7f3f", ncnn_files.FLOAT: "#9fbf5f"}  # takes part where it is given
 ENGINES = {OURS: "#1f5fbf", "ONNX Runtime int8": "#e9a23b", "ONNX Runtime fp32": "#c9742a", ONEDNN: "#2a9d8f",
            "OpenCV fp32": "#8a6fb0", PYTORCH: "#bf3f1f"}
 VNNI = ", no AMX"  # behind an engine: without the matrix tiles that only some server processors have
@@ -77,11 +79,20 @@ def prepare(name, width, height, a):
     if wrong:
         raise SystemExit(f"peers: veil model build: {wrong}")
     files["list"].write_text("\n".join(convolutions(files["onnx"])) + "\n")
-    return {k: str(v) for k, v in files.items()}
+    files = {k: str(v) for k, v in files.items()}
+    if a.ncnn:
+        try:
+            files["ncnn"], worst = ncnn_files.prepare(a.ncnn, files["onnx"], width, height, a.out)
+            say("ncnn beside OpenCV, largest error of an output:", ", ".join(f"{k} {v:.2g}" for k, v in worst.items()))
+        except ncnn_files.Wrong as e:
+            say(f"{name}: ncnn is left out: {e}")
+    return files
 
 
 def command(engine, name, files, size, threads, a):
     seconds = str(a.seconds)
+    if engine in NCNN:
+        return ncnn_files.command(engine, files["ncnn"], size, threads, seconds, a.out)
     return {OURS: [a.veil, "bench", "engine", "--model", files["veil"], "--size", size, "--threads", str(threads),
                    "--runs", str(a.runs), "--json", "-"],
             "ONNX Runtime int8": ["node", HERE / "ort.js", files["qdq"], size, str(threads), seconds],
@@ -120,6 +131,8 @@ def measure(a):
                 best, medians, ours = {}, {}, None
                 for _ in range(a.rounds):
                     for engine in ENGINES:
+                        if engine in NCNN and "ncnn" not in files:
+                            continue
                         found = once(engine, name, files, size, threads, a)
                         if not found:
                             continue
@@ -137,13 +150,14 @@ def measure(a):
 def table(rows):
     short = [e.replace(", convolutions alone", " convs") for e in ENGINES]
     yield "| network | size | threads | GMAC | " + " | ".join(f"{e}, ms" for e in short) + \
-        " | times ORT's best | times oneDNN | times PyTorch | % of peak |"
-    yield "|" + "---|" * (8 + len(short))
+        " | times ORT's best | times oneDNN | times ncnn's best | times PyTorch | % of peak |"
+    yield "|" + "---|" * (9 + len(short))
     for r in rows:
         t = r["least_ms"]
         ort = min((t[e] for e in t if e.startswith("ONNX")), default=None)
+        ncnn = min((t[e] for e in t if e in NCNN), default=None)
         times = [x / t[OURS] if x else None
-                 for x in (ort, t.get(ONEDNN), t.get(PYTORCH))]
+                 for x in (ort, t.get(ONEDNN), ncnn, t.get(PYTORCH))]
         cells = [r["net"], r["size"], r["threads"], f"{r['gmac']:.3f}", *(f"{t[e]:.2f}" if e in t else "-" for e in ENGINES),
                  *(f"{x:.2f}" if x else "-" for x in times), f"{100 * r['share_of_peak']:.0f}"]
         yield "| " + " | ".join(map(str, cells)) + " |"
@@ -176,6 +190,7 @@ def main():
     p = argparse.ArgumentParser(prog="bench/peers.sh", description=__doc__)
     p.add_argument("--veil", required=True, help=argparse.SUPPRESS)
     p.add_argument("--out", type=Path, required=True, help="folder (peers.sh -o)")
+    p.add_argument("--ncnn", help=argparse.SUPPRESS)
     p.add_argument("--nets", default=",".join(nets.NETS), help="of %(default)s")
     p.add_argument("--sizes", default="640x384", help="WxH,... (%(default)s)")
     p.add_argument("--threads", default="1,2", help="(%(default)s)")
@@ -185,6 +200,8 @@ def main():
     a = p.parse_args()
     a.nets, a.sizes = a.nets.split(","), a.sizes.split(",")
     a.threads = [int(t) for t in a.threads.split(",")]
+    if a.ncnn:
+        ENGINES.update(NCNN)
     rows = measure(a)
     (a.out / "peers.json").write_text(json.dumps({"rows": rows}, indent=1) + "\n")
     text = "\n".join(table(rows)) + "\n"
