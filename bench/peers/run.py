@@ -83,7 +83,7 @@ def prepare(name, width, height, a):
     if a.ncnn:
         try:
             files["ncnn"], worst = ncnn_files.prepare(a.ncnn, files["onnx"], width, height, a.out)
-            say("ncnn beside OpenCV, largest error of an output:", ", ".join(f"{k} {v:.2g}" for k, v in worst.items()))
+            say("ncnn, off OpenCV's results by at most:", ", ".join(f"{k} {v:.2g}" for k, v in worst.items()))
         except ncnn_files.Wrong as e:
             say(f"{name}: ncnn is left out: {e}")
     return files
