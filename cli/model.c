@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { TEXT_MOST = 400 }; /* characters of a model's text that info prints */
+
 static const char usage[] =
     "usage: veil model build IN.onnx -o OUT.veil [options]\n"
     "       veil model info FILE.veil [--size WxH]\n"
@@ -363,8 +365,11 @@ static void print_info(const veil_net *net, size_t size, int32_t w, int32_t h) {
     veil_tensor t;
     int64_t macs = 0;
     size_t arena = 0, weights = 0;
-    for (size_t i = 0; (key = veil_net_meta_key(net, i)); i++)
-        printf("%-12s %s\n", key, veil_net_meta(net, key));
+    for (size_t i = 0; (key = veil_net_meta_key(net, i)); i++) {
+        const char *text = veil_net_meta(net, key);
+        int is_long = strlen(text) > TEXT_MOST; /* weights, for one */
+        printf("%-12s %.*s%s\n", key, TEXT_MOST, text, is_long ? " ..." : "");
+    }
     printf("\n%-28s %-10s %-12s %9s %11s %10s\n", "layer", "operator", "kernel", "channels", "out",
            "MMAC");
     for (size_t i = 0; veil_net_layer(net, i, &l) == VEIL_OK; i++) {

@@ -4,6 +4,7 @@
 
 #include "detect_priv.h"
 #include "mem.h"
+#include "relate.h"
 
 #include <math.h>
 
@@ -14,6 +15,7 @@ struct vl_detect {
     const vl_decoder *decoder;
     vl_decode_params params;
     vl_candidates candidates;
+    vl_relate *relate;   /* NULL: the network's own word stands */
     float *class_sum;    /* [VL_DETECT_MAX] score-weighted sum of P(interview) */
     float *class_weight; /* [VL_DETECT_MAX] */
 };
@@ -31,6 +33,8 @@ int vl_detect_create(vl_detect **out, const vl_model *model) {
         return VEIL_E_NOMEM;
     d->decoder = decoder;
     int err = vl_decode_params_read(&d->params, model, decoder->name);
+    if (err == VEIL_OK)
+        err = vl_relate_create(&d->relate, model);
     if (err != VEIL_OK)
         goto fail;
     err = VEIL_E_NOMEM;
@@ -49,6 +53,7 @@ fail:
 void vl_detect_destroy(vl_detect *d) {
     if (d == NULL)
         return;
+    vl_relate_destroy(d->relate);
     vl_mem_free(d->candidates.c);
     vl_mem_free(d->class_sum);
     vl_mem_free(d->class_weight);
@@ -233,6 +238,7 @@ int vl_detect_frame(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, c
         out[i].w *= m.scale_x;
         out[i].h *= m.scale_y;
     }
+    vl_relate_apply(d->relate, vl_frame_upright_width(f), vl_frame_upright_height(f), out, *n);
     if (map != NULL)
         *map = m;
     return VEIL_OK;

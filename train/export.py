@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 
 from .loop import load_model
 from .model import CONFIGS, Detector, fold_batch_norm
-from .paths import DATA, RUNS
+from .paths import DATA, RUNS, need
 
 OPERATORS = {"Conv", "Relu", "MaxPool", "Resize", "Concat", "Add"}
 
@@ -121,6 +121,7 @@ def main():
     ap.add_argument("--size", default="640x384", help="width x height, multiples of 32")
     ap.add_argument("--picture", help="picture for parity.npz (default: one of the val pictures)")
     ap.add_argument("--metrics", help="JSON file of figures, stored beside and in the model")
+    ap.add_argument("--relation", help="text of train.relate: classes by comparison with the other faces")
     ap.add_argument("--out", default=str(RUNS / "export"), help="folder to write to")
     a = ap.parse_args()
     w, h = map(int, a.size.split("x"))
@@ -136,6 +137,8 @@ def main():
     meta = {"veil.training": summary}
     if metrics:
         meta["veil.metrics"] = json.dumps(metrics)
+    if a.relation:
+        meta["veil.relation"] = need(a.relation, "relation").read_text(encoding="ascii").strip()
     picture = a.picture or next(iter(sorted((DATA / "val" / "images").rglob("*.webp"))), None)
     print(write(model, a.out, w, h, meta, picture, metrics))
 

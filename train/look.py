@@ -9,7 +9,7 @@ from .loop import load_model
 from .paths import DATA
 
 
-def begin(description, out, long_side):
+def begin(description, out, long_side, labels=False):
     """The command line, the network and the data."""
     ap = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("checkpoint")
@@ -17,9 +17,14 @@ def begin(description, out, long_side):
     ap.add_argument("--long", type=int, default=long_side, help="long side of the pictures")
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--out", default=str(out))
+    if labels:
+        ap.add_argument("--labels", nargs="+", default=[], help="classes given after the data was made (train/labels/*.jsonl)")
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
-    return a, load_model(a.checkpoint)[0].to(memory_format=torch.channels_last), Faces(a.data or DATA)
+    data = Faces(a.data or DATA)
+    for file in a.labels if labels else ():
+        data.add_labels(file)
+    return a, load_model(a.checkpoint)[0].to(memory_format=torch.channels_last), data
 
 
 def faces_by_picture(data):
