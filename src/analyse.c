@@ -8,6 +8,8 @@
 #define JUMP_NS      1000000000LL /* a longer pause starts new tracks */
 #define SKIP_MAX     64           /* faces left out of the camera estimate */
 #define WISHES_PRUNE 256
+#define EARLY_NS     150000000 /* look-ahead that makes early births needless */
+#define EARLY_PART   0.45f     /* of min_score */
 
 static void new_scene(veil *v) {
     vl_track_reset(v->tracker);
@@ -174,11 +176,20 @@ static void grant_wishes(veil *v) {
     pthread_mutex_unlock(&v->lock);
 }
 
+/* Births are carried back over a look-ahead. Where there is hardly one, they must come early. */
+static float early_score(const veil *v) {
+    const veil_settings *s = &v->now.s;
+    if (vl_timeline_lookahead_ns(v->timeline) >= EARLY_NS || s->tracker != VEIL_TRACKER_BYTETRACK)
+        return 0;
+    return fmaxf(EARLY_PART * s->min_score, s->low_score);
+}
+
 static int follow_faces(veil *v, vl_slot *slot, const veil_detection *dets) {
     const veil_settings *s = &v->now.s;
     vl_track_rules rules = {.kind = s->tracker,
                             .min_score = s->min_score,
                             .low_score = s->low_score,
+                            .early_score = early_score(v),
                             .hold_ns = s->hold_ns,
                             .width_px = (float)v->width,
                             .height_px = (float)v->height};

@@ -103,6 +103,10 @@ static vl_slot *slot_at(const vl_timeline *t, int32_t i) {
     return &t->slots[(t->first + i) % t->max_held];
 }
 
+int64_t vl_timeline_lookahead_ns(const vl_timeline *t) {
+    return t->lookahead_ns;
+}
+
 size_t vl_timeline_held(const vl_timeline *t) {
     return (size_t)t->n;
 }

@@ -42,6 +42,7 @@ typedef struct vl_timeline vl_timeline;
 int vl_timeline_create(vl_timeline **out, int64_t lookahead_ns, int32_t max_held);
 void vl_timeline_destroy(vl_timeline *t);
 
+int64_t vl_timeline_lookahead_ns(const vl_timeline *t);
 size_t vl_timeline_held(const vl_timeline *t);
 bool vl_timeline_full(const vl_timeline *t);
 

@@ -385,8 +385,10 @@ static void see(vl_track *k, const vl_track_rules *rules, const veil_detection *
     k->hits++;
     k->seen_ns = pts_ns;
     k->behind_ns = 0;
-    if (!weak)
+    if (!weak) {
         k->sure_ns = pts_ns;
+        k->sure = true;
+    }
     k->proven = k->proven || d->score >= fminf(rules->min_score + PROVEN, PROVEN_MOST);
     k->doubtful = !k->proven && is_large(b, rules);
 }
@@ -445,6 +447,8 @@ static void set_cover(vl_track *k, int64_t pts_ns, int64_t hold_ns) {
 }
 
 static int64_t held_ns(const vl_track *k, const vl_track_rules *rules) {
+    if (!k->sure)
+        return min_ns(rules->hold_ns, VL_TRACK_EARLY_NS);
     return k->doubtful ? min_ns(rules->hold_ns, VL_TRACK_DOUBTFUL_NS) : rules->hold_ns;
 }
 
@@ -535,6 +539,22 @@ static int start_steady(vl_tracker *t, const vl_track_rules *rules, const veil_d
         int err = start(t, rules, d, pts_ns);
         if (err != VEIL_OK)
             return err;
+        t->tracks[t->n - 1].sure = true; /* by having gone on */
+    }
+    return VEIL_OK;
+}
+
+/* Where no frame waits for the next ones, a face must be hidden before the network is sure of it.
+ * What it takes for one in passing goes as soon as it does. */
+static int start_early(vl_tracker *t, const vl_track_rules *rules, const veil_detection *dets,
+                       size_t n, int64_t pts_ns) {
+    for (size_t i = 0; i < n && dets[i].score >= rules->early_score; i++) {
+        if (t->det_used[i] || at_track(t, rect_of(&dets[i])))
+            continue;
+        t->det_used[i] = 1;
+        int err = start(t, rules, &dets[i], pts_ns);
+        if (err != VEIL_OK)
+            return err;
     }
     return VEIL_OK;
 }
@@ -582,6 +602,8 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
         }
         if (rules->kind == VEIL_TRACKER_BYTETRACK)
             err = start_steady(t, rules, dets, n_dets, pts_ns);
+        if (err == VEIL_OK && rules->early_score > 0)
+            err = start_early(t, rules, dets, n_dets, pts_ns);
         if (err != VEIL_OK)
             return err;
     }

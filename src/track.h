@@ -14,6 +14,8 @@
 
 /* How long a doubtful track is held, and lives on weak detections alone. */
 #define VL_TRACK_DOUBTFUL_NS 250000000
+/* How long a track is held that never had a sure detection. */
+#define VL_TRACK_EARLY_NS 70000000
 
 /* What subject.c remembers of a track; zero at birth. */
 typedef struct {
@@ -40,6 +42,7 @@ typedef struct {
     uint32_t age, lost; /* frames since birth, since the last detection */
     uint32_t hits;      /* detections */
     int64_t sure_ns;    /* last detection that might have started a track */
+    bool sure;          /* a detection started it, or would have, without early_score */
     bool proven;        /* a detection was beyond doubt */
     bool doubtful;      /* not proven, and so large that a real face would be */
     int64_t born_ns, seen_ns;
@@ -51,6 +54,7 @@ typedef struct {
 typedef struct {
     veil_tracker kind;
     float min_score, low_score;
+    float early_score; /* weak detections from here on start a track that is hardly held; 0: none */
     int64_t hold_ns;
     float width_px, height_px; /* of the picture */
 } vl_track_rules;

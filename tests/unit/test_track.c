@@ -14,7 +14,7 @@
 #define FRAME_NS 33333333LL
 
 static const vl_track_rules byte_rules = {
-    VEIL_TRACKER_BYTETRACK, 0.35f, 0.10f, 800000000LL, 1280, 720};
+    VEIL_TRACKER_BYTETRACK, 0.35f, 0.10f, 0, 800000000LL, 1280, 720};
 
 static veil_detection det(float cx, float cy, float size, float score) {
     return (veil_detection){cx - size / 2, cy - size / 2, size, size, score, 0.5f};
@@ -38,6 +38,37 @@ static const vl_track *only(vl_tracker *t) {
     const vl_track *k = vl_track_list(t, &n);
     assert_int_equal(n, 1);
     return k;
+}
+
+/* With early_score weak detections start a track that goes as soon as they do, until one is sure.
+ */
+static void early_tracks_are_hardly_held(void **state) {
+    (void)state;
+    for (int sure = 0; sure < 2; sure++) {
+        vl_tracker *t = make();
+        vl_track_rules rules = byte_rules;
+        rules.early_score = 0.16f;
+        vl_motion still = vl_motion_none();
+        int i = 0;
+        size_t n;
+        for (; i < 6; i++) {
+            veil_detection d[2] = {det(100, 100, 40, sure != 0 && i == 3 ? 0.5f : 0.2f),
+                                   det(600, 300, 40, 0.12f)};
+            assert_int_equal(vl_track_step(t, &rules, i * FRAME_NS, &still, d, 2), VEIL_OK);
+            const vl_track *k = vl_track_list(t, &n);
+            assert_int_equal(n, 1); /* from its first frame on; the weaker one never */
+            assert_true(fabsf(k->box.x - 80) < 2);
+        }
+        int held = 0;
+        for (veil_detection none = {0}; held < 60; i++, held++) {
+            assert_int_equal(vl_track_step(t, &rules, i * FRAME_NS, &still, &none, 0), VEIL_OK);
+            (void)vl_track_list(t, &n);
+            if (n == 0)
+                break;
+        }
+        assert_in_range(held, sure != 0 ? 20 : 1, sure != 0 ? 30 : 3);
+        vl_track_destroy(t);
+    }
 }
 
 /* Two faces walk through each other: each keeps its id, because their velocities differ. */
@@ -363,6 +394,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crossing_keeps_ids),
         cmocka_unit_test(weak_continues_but_does_not_start),
+        cmocka_unit_test(early_tracks_are_hardly_held),
         cmocka_unit_test(large_must_be_proven),
         cmocka_unit_test(weak_at_the_edge_starts_late),
         cmocka_unit_test(lost_stays_where_it_was),
