@@ -163,10 +163,11 @@ static void print(const explain_options *o, const result *r) {
                (double)d->h, (double)d->score, (double)d->interview);
     }
     for (size_t i = 0; i < o->n_targets; i++)
-        printf("  for %s: evidence %.2f, strongest %.3g at %s%s\n",
+        printf("  for %s: evidence %.2f (interview %.2f before the other faces are compared), "
+               "strongest %.3g at %s%s\n",
                explain_class_name(o->targets[i]), (double)r->found[i].logit,
-               (double)r->found[i].peak, *r->found[i].layer ? "layer " : "the mask",
-               r->found[i].layer);
+               (double)r->found[i].interview, (double)r->found[i].peak,
+               *r->found[i].layer ? "layer " : "the mask", r->found[i].layer);
 }
 
 /* An experiment: what if this was not there? */
