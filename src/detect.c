@@ -72,11 +72,11 @@ static int32_t round_up_32(int64_t px) {
 void vl_detect_input_size(int32_t width, int32_t height, int32_t *net_width, int32_t *net_height) {
     int64_t longer = width > height ? width : height;
     int64_t shorter = width > height ? height : width;
-    int64_t net_long; /* a third of the source, but never more than it has nor less than 640 */
-    if (longer <= 640)
-        net_long = longer < 320 ? 320 : longer;
-    else
-        net_long = longer / 3 < 640 ? 640 : longer / 3;
+    /* A third of the source, but not less than 640, to which small sources are enlarged up to
+     * twice: small faces are found better so, and the classes were learnt at this size. */
+    int64_t net_long = longer / 3 < 640 ? 640 : longer / 3;
+    if (net_long > 2 * longer)
+        net_long = longer < 160 ? 320 : 2 * longer;
     int32_t a = round_up_32(net_long);
     int32_t b = longer > 0 ? round_up_32((a * shorter + longer - 1) / longer) : a;
     *net_width = width >= height ? a : b;

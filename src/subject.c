@@ -12,10 +12,10 @@
 #define VOTE_MAX 3.0f  /* P = 0.95 */
 #define RATE     6.0f  /* a second */
 #define FORGET_S 2.25f /* towards the prior */
-/* A vote for interview below this (P = 0.66) is none, and less than 0.26 above it (P = 0.71) lose
+/* A vote for interview below this (P = 0.71) is none, and less than 0.26 above it (P = 0.76) lose
  * to forgetting: a network that does not know, or only leans to one side, must uncover nobody,
  * however long it looks. */
-#define DEADBAND        0.65f
+#define DEADBAND        0.9f
 #define VOTE_MAX_NS     (120 * MS) /* longest time one vote stands for */
 #define VOTE_FIRST_NS   (33 * MS)
 #define HYSTERESIS      2.5f /* who was shown is not hidden by one doubtful second */
