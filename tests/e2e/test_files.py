@@ -31,7 +31,7 @@ class Pictures(Case):
                               ("tiff", "tiff"), ("ppm", "ppm")):
             with self.subTest(ending):
                 source, out = self.picture(ending), self.path("out." + ending)
-                self.good(veil("run", source, "-o", out))
+                self.good(veil("run", source, "-o", out, "--style", "none"))
                 s = stream(out)
                 self.assertEqual((s["codec_name"], s["width"], s["height"]), (codec, 320, 192))
                 limit = 0 if ending in ("png", "bmp", "tiff", "ppm") else 4
@@ -45,7 +45,7 @@ class Pictures(Case):
     def test_transparency_kept(self):
         source = self.clip("alpha.png", "-f", "lavfi", "-i", "testsrc2=s=320x192:d=1", "-vf",
                            "format=rgba,colorchannelmixer=aa=0.5", "-frames:v", "1")
-        self.good(veil("run", source, "-o", self.path("out.png")))
+        self.good(veil("run", source, "-o", self.path("out.png"), "--style", "none"))
         self.assertEqual(support.raw_frame(source, 0, "rgba"),
                          support.raw_frame(self.path("out.png"), 0, "rgba"))
 
