@@ -167,7 +167,7 @@ def plot(rows, path):
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
-    fig, ax = plt.subplots(figsize=(12, 1.2 + 1.35 * len(rows)))
+    fig, ax = plt.subplots(figsize=(14, 1.2 + 1.35 * len(rows)))
     high = 0.8 / len(ENGINES)
     for i, r in enumerate(rows):
         for k, (engine, colour) in enumerate(ENGINES.items()):
@@ -181,7 +181,7 @@ def plot(rows, path):
     ax.set_xscale("log")
     ax.set_xlabel("ms a picture, least of all rounds (logarithmic)")
     ax.set_title("The same networks on the same processor, in one run")
-    ax.legend(fontsize=8, loc="lower right")
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
     fig.tight_layout()
     fig.savefig(path, dpi=110)
 
