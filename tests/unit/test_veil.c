@@ -630,6 +630,38 @@ static void rotation_is_followed(void **state) {
     veil_destroy(v);
 }
 
+/* More faces than anybody could follow, side by side. */
+static int crowd_detect(void *user, const veil_frame *f, veil_detection *out, size_t cap,
+                        size_t *n) {
+    (void)user;
+    for (*n = 0; *n < cap; (*n)++)
+        out[*n] = (veil_detection){.x = (float)(*n % 32) * (float)f->width / 32,
+                                   .y = (float)(*n / 32) * (float)f->height / 32,
+                                   .w = (float)f->width / 40,
+                                   .h = (float)f->height / 40,
+                                   .score = 0.9f};
+    return VEIL_OK;
+}
+
+/* There may be more faces than fit the list, so nothing of the frame is shown. And it says so as a
+ * failure: VEIL_E_SIZE would mean that the frame was not touched. */
+static void too_many_faces_cover(void **state) {
+    (void)state;
+    veil_options o;
+    veil *v;
+    veil_options_init(&o, sizeof o);
+    o.threads = 1;
+    assert_int_equal(vl_veil_create(&v, &o, crowd_detect, NULL), VEIL_OK);
+    scene_frame f = scene_frame_make(0);
+    veil_result r;
+    assert_int_equal(veil_process(v, &f.frame, &r), VEIL_E_INTERNAL);
+    assert_int_equal(r.covered, 1);
+    assert_int_equal(r.reason, VEIL_REASON_ERROR);
+    assert_true(scene_is_covered(&f));
+    scene_frame_free(&f);
+    veil_destroy(v);
+}
+
 static void bad_frames_are_not_touched(void **state) {
     (void)state;
     scene s = {.n = 0};
@@ -749,6 +781,7 @@ int main(void) {
         cmocka_unit_test(scene_cut_starts_anew),
         cmocka_unit_test(geometry_changes_in_flight),
         cmocka_unit_test(rotation_is_followed),
+        cmocka_unit_test(too_many_faces_cover),
         cmocka_unit_test(bad_frames_are_not_touched),
         cmocka_unit_test(redact_draws_what_it_is_told),
         cmocka_unit_test(no_allocation_after_warm_up),
