@@ -180,10 +180,11 @@ class Faults(LiveCase):
         v.wait_event("state", "protecting")
         v.wait_frames(frames, timeout=90)
         self.assertEqual(v.end(), 0, v.text())
-        # Damaged pictures have no readable number; none of them may be a raw one.
+        # Damaged pictures have no readable number; none of them may be a raw one. How many come before
+        # the first key frame is hit is a matter of timing.
         verdict = self.judge(out)
         self.assertEqual(verdict.count("r"), 0, verdict.text())
-        self.assertGreater(verdict.count("h"), 30, verdict.text())
+        self.assertGreater(verdict.count("h"), 10, verdict.text())
         self.rising(out)
 
     def test_source_of_no_frames(self):
