@@ -170,6 +170,7 @@ def main():
     ap.add_argument("--plot", help="draw what was trained and timed as PNG")
     ap.add_argument("--macs", action="store_true", help="only print the multiply-adds")
     add_arguments(ap, "candidates", minutes=100000, lr=6e-3)
+    ap.set_defaults(warmup=50, epoch_steps=100)  # of 500 steps
     a = ap.parse_args()
     unknown = set(a.names) - set(CANDIDATES)
     if unknown:
