@@ -145,7 +145,7 @@ static int find_faces(veil *v, const veil_frame *f) {
             return VEIL_E_INTERNAL;
     /* The list is full of faces: there may be more. */
     if (v->n_dets == VL_TRACK_DET_MAX && v->dets[v->n_dets - 1].score >= s->min_score)
-        return VEIL_E_INTERNAL;
+        return VEIL_E_SIZE;
     return VEIL_OK;
 }
 
@@ -199,7 +199,7 @@ static int follow_faces(veil *v, vl_slot *slot, const veil_detection *dets) {
             : vl_track_step(v->tracker, &rules, slot->frame.pts_ns, &slot->camera, dets, v->n_dets);
     if (err != VEIL_OK) {
         new_scene(v);
-        return err == VEIL_E_SIZE ? VEIL_E_INTERNAL : err; /* the frame's size is not at fault */
+        return err;
     }
     grant_wishes(v);
     size_t n;

@@ -14,13 +14,12 @@ enum {
     JUDGED = 128, /* largest faces that are judged */
     WIDTH_MAX = 64
 };
-#define SEEN         0.2f /* score from which a face is one of the others */
-#define UNIT         4096.0f
-#define VALUE_MAX    100000000
-#define RAISE        1.5f /* the logit is raised by so much at most, and never above 0: see the twin */
-#define BEYOND_MOST  0.15f /* a face beyond the JUDGED largest is in a crowd */
-#define P_LEAST      1e-3f
-#define LOGIT_ABSURD 50.0f
+#define SEEN        0.2f /* score from which a face is one of the others */
+#define UNIT        4096.0f
+#define VALUE_MAX   100000000
+#define RAISE       1.5f /* the logit is raised by so much at most, and never above 0: see the twin */
+#define BEYOND_MOST 0.15f /* a face beyond the JUDGED largest is in a crowd */
+#define P_LEAST     1e-3f
 
 typedef struct {
     const float *weight, *bias; /* [out][in], [out] */
@@ -150,7 +149,7 @@ static void run(const layer *l, const float *in, float *out, bool relu) {
 }
 
 typedef struct {
-    uint16_t at;  /* in the list of detections */
+    size_t at;    /* in the list of detections */
     float weight; /* height * score */
     float own[OWN];
 } face;
@@ -158,14 +157,14 @@ typedef struct {
 /* The largest faces of the list, largest first; how many of them. */
 static size_t choose(face *faces, const veil_detection *d, size_t n) {
     size_t kept = 0;
-    for (size_t i = 0; i < n && i <= UINT16_MAX; i++) {
+    for (size_t i = 0; i < n; i++) {
         float weight = d[i].h * d[i].score;
         if (kept == JUDGED && weight <= faces[kept - 1].weight)
             continue;
         size_t k = kept < JUDGED ? kept++ : kept - 1;
         for (; k > 0 && faces[k - 1].weight < weight; k--)
             faces[k] = faces[k - 1];
-        faces[k].at = (uint16_t)i;
+        faces[k].at = i;
         faces[k].weight = weight;
     }
     return kept;
@@ -195,12 +194,12 @@ static float judge(const vl_relate *r, const veil_detection *d, const face *face
     run(&r->face_a, all, a, true);
     run(&r->face_b, a, &out, false);
     float said = 2 * faces[k].own[0];
-    return fmaxf(fminf(said + out, fmaxf(said, fminf(said + RAISE, 0))), -LOGIT_ABSURD);
+    return fminf(said + out, fmaxf(said, fminf(said + RAISE, 0)));
 }
 
 void vl_relate_apply(const vl_relate *r, int32_t width, int32_t height, veil_detection *d,
                      size_t n) {
-    if (r == NULL || n == 0 || width < 1 || height < 1)
+    if (r == NULL)
         return;
     face faces[JUDGED];
     size_t n_faces = choose(faces, d, n), n_seen = 0;

@@ -252,7 +252,11 @@ int veil_process(veil *v, const veil_frame *frame, veil_result *result) {
     vl_slot *slot = vl_timeline_add(v->timeline, frame); /* not NULL: nothing is held */
     int analysed = vl_analyse_frame(v, slot);
     int drawn = vl_hide_frame(v, result);
-    return analysed != VEIL_OK ? analysed : drawn;
+    err = analysed != VEIL_OK ? analysed : drawn;
+    /* By now the frame is covered, which these codes would deny: they are of frames refused. */
+    if (err == VEIL_E_SIZE || err == VEIL_E_ARG || err == VEIL_E_FORMAT || err == VEIL_E_STATE)
+        err = VEIL_E_INTERNAL;
+    return err;
 }
 
 int veil_send(veil *v, const veil_frame *frame) {
