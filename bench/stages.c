@@ -1,6 +1,7 @@
-/* What everything but the network costs: camera motion, tracking, decision, look-ahead and drawing,
- * at 1920x1080, with a scripted detector. usage: bench_stages [faces [lookahead_ms]]
+/* What everything but the network costs: comparison of the faces, camera motion, tracking, decision,
+ * look-ahead and drawing, at 1920x1080, with a scripted detector. usage: bench_stages [faces [lookahead_ms]]
  * Time of this thread's processor, milliseconds a frame. */
+#include "relate.h"
 #include "veil_priv.h"
 
 #include <math.h>
@@ -14,7 +15,10 @@
 #define FRAMES 300
 #define WARM   60
 
+extern const unsigned char vl_builtin_model[], vl_builtin_model_end[];
+
 static int n_faces = 20;
+static vl_relate *relation; /* the shipped one */
 
 /* Faces on a grid, each swaying on its own. */
 static int detect(void *user, const veil_frame *f, veil_detection *out, size_t cap, size_t *n) {
@@ -32,7 +36,18 @@ static int detect(void *user, const veil_frame *f, veil_detection *out, size_t c
                                        0.8f,
                                        0.1f};
     }
+    vl_relate_apply(relation, f->width, f->height, out, *n);
     return VEIL_OK;
+}
+
+static int open_relation(void) {
+    vl_model *model = NULL;
+    int err = vl_model_parse(&model, vl_builtin_model,
+                             (size_t)(vl_builtin_model_end - vl_builtin_model));
+    if (err == VEIL_OK)
+        err = vl_relate_create(&relation, model);
+    vl_model_destroy(model);
+    return err;
 }
 
 static double now_ms(void) {
@@ -83,7 +98,7 @@ int main(int argc, char **argv) {
     n_faces = argc > 1 ? atoi(argv[1]) : 20;
     int lookahead_ms = argc > 2 ? atoi(argv[2]) : 250;
     uint8_t *pixels = malloc(W * H * 2);
-    if (pixels == NULL || n_faces < 1 || n_faces > VL_TRACK_DET_MAX)
+    if (pixels == NULL || n_faces < 1 || n_faces > VL_TRACK_DET_MAX || open_relation() != VEIL_OK)
         return 1;
     for (int y = 0; y < H; y++)
         for (int x = 0; x < W; x++)
@@ -92,6 +107,7 @@ int main(int argc, char **argv) {
     memset(pixels + W * H, 128, W * H);
     int err = measure(VEIL_STYLE_NONE, lookahead_ms, pixels) +
               measure(VEIL_STYLE_BLUR, lookahead_ms, pixels);
+    vl_relate_destroy(relation);
     free(pixels);
     return err;
 }

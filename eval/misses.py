@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from train.loop import load_model
+from train.loop import load_finished
 from train.paths import DATA
 
 from .wider import Truth, overlaps, run_detector
@@ -63,7 +63,7 @@ def main():
     a = ap.parse_args()
     torch.set_num_threads(1)
     truth = Truth(a.data)
-    preds = run_detector(load_model(a.checkpoint)[0], truth, a.long, 0.05, bf16=True)
+    preds = run_detector(load_finished(a.checkpoint)[0], truth, a.long, 0.05, bf16=True)
     for name, rows in zip(("missed", "false"), worst(preds, truth, a.below, a.most)):
         if rows:
             cv2.imwrite(f"{a.out}-{name}.png", sheet(rows))

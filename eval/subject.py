@@ -108,7 +108,7 @@ def draw(path, score, label, height):
 
 def main():
     import torch
-    from train.loop import load_model
+    from train.loop import load_finished
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("checkpoint")
     ap.add_argument("--data", default=DATA)
@@ -119,7 +119,7 @@ def main():
     ap.add_argument("--roc", help="write a ROC curve here (PNG)")
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
-    out, curve = figures(load_model(a.checkpoint)[0], a.data, a.long, a.bf16)
+    out, curve = figures(load_finished(a.checkpoint)[0], a.data, a.long, a.bf16)
     print(json.dumps(out, indent=1))
     if a.json:
         Path(a.json).write_text(json.dumps(out, indent=1) + "\n")

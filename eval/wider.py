@@ -6,6 +6,7 @@ pictures found. On a subset of val the figures are not the published ones;
 say so wherever they are quoted.
 """
 import argparse
+import copy
 import json
 import os
 import time
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 from scipy.io import loadmat
 
+from train.model import favour_size
 from train.paths import DATA, need
 
 LEVELS = ("easy", "medium", "hard")
@@ -155,9 +157,11 @@ def evaluate(preds, truth):
     return {k: round(100 * average_precision(preds, truth.boxes, truth.keep[k]), 2) for k in LEVELS}
 
 
-def quick(model, long_side=640):
-    """AP columns for the training log."""
+def quick(model, long_side=640, prior=True):
+    """AP columns for the training log, of a network in training."""
     truth = Truth()
+    if prior:
+        model = favour_size(copy.deepcopy(model))
     ap = evaluate(run_detector(model, truth, long_side, bf16=True), truth)
     print(f"AP at {long_side}: " + " / ".join(f"{ap[k]:.1f}" for k in LEVELS), flush=True)
     return {f"ap_{k}": ap[k] for k in LEVELS}
@@ -165,7 +169,7 @@ def quick(model, long_side=640):
 
 def main():
     import torch
-    from train.loop import load_model
+    from train.loop import load_finished
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("checkpoint")
     ap.add_argument("--data", default=DATA)
@@ -177,7 +181,7 @@ def main():
     ap.add_argument("--json", help="write the figures here")
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
-    model, _ = load_model(a.checkpoint)
+    model, _ = load_finished(a.checkpoint)
     truth, out = Truth(a.data), {"pictures": None}
     out["pictures"] = len(truth.names)
     for side in a.long:

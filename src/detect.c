@@ -156,17 +156,13 @@ static float overlap(const vl_candidate *a, const vl_candidate *b) {
     return both / (a->w * a->h + b->w * b->h - both);
 }
 
-static float sigmoid(float x) {
-    return 1.0f / (1.0f + expf(-x));
-}
-
 /* Candidates are sorted. Kept ones move to the front; a suppressed one gives its class vote to the
  * box that suppressed it. */
 static size_t suppress(vl_detect *d) {
     vl_candidate *c = d->candidates.c;
     size_t kept = 0;
     for (size_t i = 0; i < d->candidates.n; i++) {
-        float score = sigmoid(c[i].score);
+        float score = vl_decode_sigmoid(c[i].score);
         size_t k = 0;
         while (k < kept && overlap(&c[k], &c[i]) <= VL_DETECT_IOU)
             k++;
@@ -202,7 +198,7 @@ int vl_detect_decode(vl_detect *d, const vl_net *net, float min_score, veil_dete
             .y = c->cy - c->h / 2,
             .w = c->w,
             .h = c->h,
-            .score = sigmoid(c->score),
+            .score = vl_decode_sigmoid(c->score),
             .interview = d->class_weight[i] > 0 ? d->class_sum[i] / d->class_weight[i] : 0};
     }
     *n = kept;

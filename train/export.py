@@ -17,7 +17,7 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
-from .loop import load_model
+from .loop import load_finished
 from .model import CONFIGS, Detector, fold_batch_norm
 from .paths import DATA, RUNS, need
 
@@ -128,7 +128,7 @@ def main():
     if w % 32 or h % 32:
         raise SystemExit("--size must be multiples of 32")
     if a.checkpoint:
-        model, ck = load_model(a.checkpoint)
+        model, ck = load_finished(a.checkpoint)
         summary = f"{ck['seen']} pictures seen in {ck['step']} steps, {ck['spent'] / 60:.0f} min, seed {ck['args']['seed']}"
     else:
         torch.manual_seed(0)

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 
 from .dataset import Faces
-from .loop import load_model
+from .loop import load_finished
 from .paths import DATA
 
 
@@ -24,7 +24,7 @@ def begin(description, out, long_side, labels=False):
     data = Faces(a.data or DATA)
     for file in a.labels if labels else ():
         data.add_labels(file)
-    return a, load_model(a.checkpoint)[0].to(memory_format=torch.channels_last), data
+    return a, load_finished(a.checkpoint)[0].to(memory_format=torch.channels_last), data
 
 
 def faces_by_picture(data):

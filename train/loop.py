@@ -20,7 +20,7 @@ import torch
 
 from . import muon, parallel
 from .curves import draw
-from .model import Detector
+from .model import Detector, favour_size
 
 warnings.filterwarnings("ignore", message="scatter_reduce")
 
@@ -73,6 +73,12 @@ def load_model(path, device="cpu", averaged=True):
     model = Detector(ck["model_name"])
     model.load_state_dict(ck["ema" if averaged else "model"])
     return model.to(device).eval(), ck
+
+
+def load_finished(path):
+    """The averaged weights of a checkpoint with the size prior: the network that is shipped."""
+    model, ck = load_model(path)
+    return favour_size(model), ck
 
 
 def save(path, state):

@@ -60,11 +60,26 @@ class Smoke(unittest.TestCase):
             self.assertTrue((np.load(tmp / "guesses.npz")["label"] == -1).all())
             self.run_module("train.export", "--checkpoint", tmp / "runs/finetune/last.pt", "--size", "160x96", "--out", tmp / "out")
             parity = np.load(tmp / "out/parity.npz")
+            self.finished_by_size(tmp / "runs/finetune/last.pt", parity)
             self.assertEqual(parity["image"].shape, (96, 160, 3))
             net = cv2.dnn.readNetFromONNX(str(tmp / "out/veil-p.onnx"))
             net.setInput(parity["image"].transpose(2, 0, 1)[None].astype(np.float32) / 255)
             for name, got in zip(("p8", "p16", "p32"), net.forward(["p8", "p16", "p32"])):
                 self.assertLess(np.abs(got - parity[name]).max(), 1e-3)
+
+    def finished_by_size(self, checkpoint, parity):
+        """What is exported scores faces by the size of their boxes, and is otherwise as trained."""
+        import torch
+        from train.loop import load_model
+        with torch.no_grad():
+            trained = load_model(checkpoint)[0](torch.from_numpy(parity["image"]).permute(2, 0, 1)[None].float() / 255)
+        for s, name, raw in zip((8, 16, 32), ("p8", "p16", "p32"), trained):
+            raw, got = raw[0].numpy(), parity[name][0]
+            size = s * np.exp((raw[2] + raw[3]) / 2)
+            prior = 0.6 * np.log(size / 24) if s == 8 else 0
+            self.assertLess(np.abs(got[4] - raw[4] - prior).max(), 1e-3)
+            for c in (0, 1, 2, 3, 5):
+                self.assertLess(np.abs(got[c] - raw[c]).max(), 1e-3)
 
     def test_coco(self):
         with tempfile.TemporaryDirectory() as tmp:
