@@ -16,6 +16,9 @@ SOURCE_WEIGHT = {"wider": 2.5, "fddb": 1.0, "shanghaitech_A": 0.35, "shanghaitec
 # are incomplete, so the background of the finest level counts less.
 ONE_SCALE = {"helmet_panly", "street_lschen"}
 
+# Boxes of these sources are drawn loosely: see boxes.py.
+LOOSE = {"facemask_ilc2021", "rf_mik1i"}
+
 
 class Faces:
     """Pictures with their face boxes.
@@ -66,11 +69,16 @@ class Faces:
             added += 1
         return added
 
+    def load(self, file, made_by, name):
+        """One row a face, as another tool made it."""
+        rows = np.load(need(file, f"output of {made_by}"))[name]
+        if len(rows) != len(self.label):
+            raise SystemExit(f"{file} was made for other data: {len(rows)} faces, not {len(self.label)}")
+        return rows
+
     def look_for_hard(self, file):
         """Show the faces that hard.py found missed, and their pictures, more often."""
-        score = np.load(need(file, "scores of hard.py"))["score"]
-        if len(score) != len(self.label):
-            raise SystemExit(f"{file} was made for other data: {len(score)} faces, not {len(self.label)}")
+        score = self.load(file, "train.hard", "score")
         # tiny faces are hard for want of pixels, not of practice
         seen = np.clip(np.sqrt(self.boxes[:, 2] * self.boxes[:, 3]) / 24, 0.1, 1)
         self.want = np.where(self.kind == 0, 0.15 + np.clip(1 - score / 0.7, 0, 1) * seen, 0).astype(np.float32)

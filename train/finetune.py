@@ -7,7 +7,6 @@ the subject figures are reported before and after.
 import argparse
 import json
 
-import numpy as np
 import torch
 
 from . import parallel
@@ -16,7 +15,7 @@ from .classviews import MixedBatches
 from .dataset import Faces
 from .loop import Loop, add_arguments, load_model
 from .loss import DetectionLoss
-from .paths import DATA, RUNS, need
+from .paths import DATA, RUNS
 
 
 def report(model, name, folder):
@@ -34,6 +33,7 @@ def main():
     ap.add_argument("--init", default=str(RUNS / "pretrain" / "last.pt"), help="checkpoint to start from")
     ap.add_argument("--composed", type=float, default=0.25, help="share of composed interviews (0: none)")
     ap.add_argument("--guesses", help="soft labels of train.guess for the pictures without classes")
+    ap.add_argument("--boxes", help="boxes that train.boxes straightened")
     ap.add_argument("--labels", nargs="+", default=[], help="classes given after the data was made (train/labels/*.jsonl)")
     ap.add_argument("--label-weight", type=float, default=1.0, help="weight of the class loss")
     ap.add_argument("--report", action="store_true", help="AP and subject figures before and after")
@@ -43,9 +43,9 @@ def main():
         print(f"{file}: {data.add_labels(file)} more pictures have classes", flush=True)
     if a.hard:
         data.look_for_hard(a.hard)
-    guesses = np.load(need(a.guesses, "guesses"))["label"] if a.guesses else None
-    if guesses is not None and len(guesses) != len(data.label):
-        raise SystemExit(f"{a.guesses} was made for other data: {len(guesses)} faces, not {len(data.label)}")
+    if a.boxes:
+        data.boxes = data.load(a.boxes, "train.boxes", "boxes")
+    guesses = data.load(a.guesses, "train.guess", "label") if a.guesses else None
     print(f"{len(data)} pictures, {int(data.labelled.sum())} with classes: "
           f"{int((data.label == 1).sum())} interview, {int((data.label == 0).sum())} background", flush=True)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""For tools that look through the training pictures with a trained network (guess.py, hard.py)."""
+"""For tools that look through the training pictures with a trained network (guess.py, hard.py, boxes.py, relate.py)."""
 import argparse
 
 import numpy as np

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train import augment, classviews
+from train import augment, boxes, classviews
 
 CANVAS = (320, 192)
 
@@ -20,6 +20,19 @@ def picture():
     for x, y, w, h in boxes.astype(int):
         img[y:y + h, x:x + w] = 250
     return img, (boxes, np.zeros(4, np.int8), np.array([1, 0, 0, 0], np.float32))
+
+
+class Boxes(unittest.TestCase):
+    def test_a_loose_box_moves_most_of_the_way(self):
+        seen = [np.array([[10, 10, 50, 60, 0.9, 0]]), np.array([[14, 10, 50, 60, 0.8, 0], [200, 200, 240, 240, 0.9, 0]])]
+        got = boxes.straighten(seen, np.array((20.0, 20, 30, 40)))
+        np.testing.assert_allclose(got, (0.25 * 20 + 0.75 * 12, 0.25 * 20 + 0.75 * 10, 36, 47.5))
+
+    def test_a_box_that_few_looks_see_stays(self):
+        box, far = np.array((20.0, 20, 30, 40)), np.array([[200, 200, 240, 240, 0.9, 0.0]])
+        near = np.array([[20, 20, 52, 62, 0.9, 0.0]])
+        np.testing.assert_array_equal(boxes.straighten([near, far, far, np.zeros((0, 6))], box), box)
+        np.testing.assert_array_equal(boxes.straighten([near, near, far, far], box), box)
 
 
 class ClassViews(unittest.TestCase):
