@@ -37,7 +37,7 @@
 #define GROW_START      0.06f
 #define GROW_END        0.35f /* part of the size on each side when the hold ends */
 #define BEHIND_GROW     0.15f /* of the kept face's box on each side: hair and neck hide as well */
-#define BEHIND_MOST_NS  1000000000
+#define BEHIND_MOST_NS  2000000000
 #define BEHIND_SEEN_NS  200000000 /* ago */
 #define NS              1e-9f
 

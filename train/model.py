@@ -16,8 +16,8 @@ STRIDES = (8, 16, 32)
 HEAD_BIAS = torch.tensor([0, 0, 0.7, 0.7, -4.6, 0.0])
 CHANNELS = 6  # tx ty tw th face interview
 # At stride 8 the face logit of a finished network is raised by this much for each e-fold of the box's
-# size (the root of its area) over 24 px, and lowered below that: see favour_size
-SIZE_PRIOR, SIZE_NEUTRAL = 0.6, 24.0
+# size (the root of its area) over 36 px, and lowered below that: see favour_size
+SIZE_PRIOR, SIZE_NEUTRAL = 0.5, 36.0
 
 CONFIGS = {
     # stem: widths of the two first stride-2 convolutions

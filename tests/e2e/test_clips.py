@@ -123,8 +123,8 @@ def case_nofaces():
     seen = [sum(0 <= x + w / 2 < 640 and 0 <= y + h / 2 < 360
                 for x, y, w, h in (t["box"] for t in r["tracks"])) for r in frames]
     print(f"{sum(seen)} boxes in 120 frames, {sum(seen[95:])} of them in the last 25")
-    check(sum(seen) <= 225, f"{sum(seen)} boxes in 120 frames without a face")
-    check(sum(seen[95:]) <= 60, f"{sum(seen[95:])} boxes on walls and lights")
+    check(sum(seen) <= 90, f"{sum(seen)} boxes in 120 frames without a face")
+    check(sum(seen[95:]) <= 5, f"{sum(seen[95:])} boxes on walls and lights")
 
 
 def case_metadata():

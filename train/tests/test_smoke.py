@@ -76,7 +76,7 @@ class Smoke(unittest.TestCase):
         for s, name, raw in zip((8, 16, 32), ("p8", "p16", "p32"), trained):
             raw, got = raw[0].numpy(), parity[name][0]
             size = s * np.exp((raw[2] + raw[3]) / 2)
-            prior = 0.6 * np.log(size / 24) if s == 8 else 0
+            prior = 0.5 * np.log(size / 36) if s == 8 else 0
             self.assertLess(np.abs(got[4] - raw[4] - prior).max(), 1e-3)
             for c in (0, 1, 2, 3, 5):
                 self.assertLess(np.abs(got[c] - raw[c]).max(), 1e-3)
