@@ -1,6 +1,6 @@
-/* What everything but the network costs: comparison of the faces, camera motion, tracking, decision,
- * look-ahead and drawing, at 1920x1080, with a scripted detector. usage: bench_stages [faces [lookahead_ms]]
- * Time of this thread's processor, milliseconds a frame. */
+/* What everything but the network costs: comparison of the faces, camera motion, tracking,
+ * decision, look-ahead and drawing, at 1920x1080, with a scripted detector. usage: bench_stages
+ * [faces [lookahead_ms]]; processor time of this thread, milliseconds a frame */
 #include "relate.h"
 #include "veil_priv.h"
 
@@ -42,8 +42,8 @@ static int detect(void *user, const veil_frame *f, veil_detection *out, size_t c
 
 static int open_relation(void) {
     vl_model *model = NULL;
-    int err = vl_model_parse(&model, vl_builtin_model,
-                             (size_t)(vl_builtin_model_end - vl_builtin_model));
+    int err =
+        vl_model_parse(&model, vl_builtin_model, (size_t)(vl_builtin_model_end - vl_builtin_model));
     if (err == VEIL_OK)
         err = vl_relate_create(&relation, model);
     vl_model_destroy(model);
