@@ -1,6 +1,7 @@
 /* What everything but the network costs: comparison of the faces, camera motion, tracking,
  * decision, look-ahead and drawing, at 1920x1080, with a scripted detector. usage: bench_stages
  * [faces [lookahead_ms]]; processor time of this thread, milliseconds a frame */
+#include "net.h"
 #include "relate.h"
 #include "veil_priv.h"
 
@@ -14,8 +15,6 @@
 #define H      1080
 #define FRAMES 300
 #define WARM   60
-
-extern const unsigned char vl_builtin_model[], vl_builtin_model_end[];
 
 static int n_faces = 20;
 static vl_relate *relation; /* the shipped one */
@@ -42,8 +41,7 @@ static int detect(void *user, const veil_frame *f, veil_detection *out, size_t c
 
 static int open_relation(void) {
     vl_model *model = NULL;
-    int err =
-        vl_model_parse(&model, vl_builtin_model, (size_t)(vl_builtin_model_end - vl_builtin_model));
+    int err = vl_net_parse_model(&model, NULL, 0);
     if (err == VEIL_OK)
         err = vl_relate_create(&relation, model);
     vl_model_destroy(model);

@@ -6,7 +6,6 @@ pictures found. On a subset of val the figures are not the published ones;
 say so wherever they are quoted.
 """
 import argparse
-import copy
 import json
 import os
 import time
@@ -16,7 +15,6 @@ import cv2
 import numpy as np
 from scipy.io import loadmat
 
-from train.model import favour_size
 from train.paths import DATA, need
 
 LEVELS = ("easy", "medium", "hard")
@@ -157,11 +155,9 @@ def evaluate(preds, truth):
     return {k: round(100 * average_precision(preds, truth.boxes, truth.keep[k]), 2) for k in LEVELS}
 
 
-def quick(model, long_side=640, prior=True):
-    """AP columns for the training log, of a network in training."""
+def quick(model, long_side=640):
+    """AP columns for the training log."""
     truth = Truth()
-    if prior:
-        model = favour_size(copy.deepcopy(model))
     ap = evaluate(run_detector(model, truth, long_side, bf16=True), truth)
     print(f"AP at {long_side}: " + " / ".join(f"{ap[k]:.1f}" for k in LEVELS), flush=True)
     return {f"ap_{k}": ap[k] for k in LEVELS}

@@ -4,6 +4,7 @@
 
 #include "cpu.h"
 #include "mem.h"
+#include "net.h"
 
 #include <sched.h>
 #include <string.h>
@@ -13,10 +14,6 @@
 #define LOOKAHEAD_MAX_NS 5000000000LL
 #define WISHES_MAX       65536
 #define THREADS_MAX      64
-
-#ifdef VEIL_HAVE_BUILTIN_MODEL
-extern const unsigned char vl_builtin_model[], vl_builtin_model_end[];
-#endif
 
 /* ------------------------------------------------------------------ texts */
 
@@ -102,17 +99,9 @@ static bool options_valid(const veil_options *o) {
 }
 
 static int create_network(veil *v, const veil_options *o) {
-    const void *bytes = o->model;
-    size_t size = o->model_size;
-#ifdef VEIL_HAVE_BUILTIN_MODEL
-    if (bytes == NULL) {
-        bytes = vl_builtin_model;
-        size = (size_t)(vl_builtin_model_end - vl_builtin_model);
-    }
-#endif
-    if (bytes == NULL || vl_fault_hits(&v->fault, "model"))
+    if (vl_fault_hits(&v->fault, "model"))
         return VEIL_E_MODEL;
-    int err = vl_model_parse(&v->model, bytes, size);
+    int err = vl_net_parse_model(&v->model, o->model, o->model_size);
     if (err == VEIL_OK)
         err = vl_net_create(&v->net, v->model, v->pool, o->cpu_off, 0);
     if (err == VEIL_OK)

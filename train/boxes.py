@@ -9,26 +9,13 @@ looks (two sizes, mirrored).
 import numpy as np
 
 from .dataset import LOOSE
-from .look import begin, faces_by_picture
+from .look import begin, faces_by_picture, look
 from .paths import CACHE
 
 FILE = CACHE / "boxes.npz"
 OWN = 0.25                   # share of the box that stays
 OVERLAP, SCORE = 0.35, 0.35  # what counts as the same face, and as seen
 SMALLEST = 16                # px; below, a pixel's error is as large as the annotator's
-
-
-def looks(model, img, long_side):
-    """Detections (n,6) x1 y1 x2 y2 score class of the four looks, in pixels of the picture."""
-    from eval.detector import detect, resize_long
-    for size in (long_side, long_side * 3 // 4):
-        for mirrored in (False, True):
-            padded, s = resize_long(img[:, ::-1] if mirrored else img, size)
-            d = detect(model, padded, SCORE, bf16=True)
-            d[:, :4] /= s
-            if mirrored:
-                d[:, [0, 2]] = img.shape[1] - d[:, [2, 0]]
-            yield d
 
 
 def straighten(seen, box):
@@ -54,7 +41,8 @@ def main():
         f = f[np.sqrt(data.boxes[f, 2] * data.boxes[f, 3]) >= SMALLEST]
         if data.source[i] not in LOOSE or not len(f):
             continue
-        seen = list(looks(model, data.pictures[i], a.long))
+        seen = [look(model, data.pictures[i], side, SCORE, mirrored)
+                for side in (a.long, a.long * 3 // 4) for mirrored in (False, True)]
         for k in f:
             boxes[k] = straighten(seen, data.boxes[k])
             moved += not np.array_equal(boxes[k], data.boxes[k])

@@ -107,7 +107,7 @@ def train(name, args):
     args.model, args.epochs = name, max(1, args.seen // (args.batch * args.epoch_steps))
     made = Loop(args, FOLDER / name, lambda seed: loader(CropBatches(data, args.batch, args.size, seed), args.workers),
                 DetectionLoss()).run()
-    return made, quick(made, prior=False)  # not every head can take it
+    return made, quick(made)  # without the size prior, which not every head can take
 
 
 def build(made, name, args):

@@ -15,6 +15,7 @@ from .classviews import MixedBatches
 from .dataset import Faces
 from .loop import Loop, add_arguments, load_model
 from .loss import DetectionLoss
+from .model import favour_size
 from .paths import DATA, RUNS
 
 
@@ -22,6 +23,7 @@ def report(model, name, folder):
     """AP at 640 and subject figures, printed and kept in before.json / after.json."""
     from eval.subject import figures
     from eval.wider import quick
+    model = favour_size(model)
     out = {"wider_640": quick(model), "subject": figures(model)[0]}
     print(f"{name}: {json.dumps(out)}", flush=True)
     (folder / f"{name}.json").write_text(json.dumps(out, indent=1) + "\n")

@@ -3,7 +3,7 @@ fine-tuning (finetune --guesses). Each picture is seen twice, once mirrored; a g
 """
 import numpy as np
 
-from .look import begin, faces_by_picture
+from .look import begin, faces_by_picture, look
 from .paths import CACHE
 
 FILE = CACHE / "guesses.npz"
@@ -12,15 +12,12 @@ SMALLEST = 0.04  # faces lower than this part of the short side stay without a c
 
 def guess(model, img, boxes, long_side):
     """P(interview) of boxes (n,4) x y w h, -1 where the network finds no face."""
-    from eval.detector import detect, overlap, resize_long
+    from eval.detector import overlap
     out = np.full((2, len(boxes)), np.nan)
     for k in range(2):
-        padded, s = resize_long(img[:, ::-1] if k else img, long_side)
-        d = detect(model, padded, 0.1, bf16=True)
+        d = look(model, img, long_side, 0.1, mirrored=k == 1)
         for i, (x, y, w, h) in enumerate(boxes):
-            if k:
-                x = img.shape[1] - x - w
-            o = overlap(d, np.array((x, y, x + w, y + h)) * s)
+            o = overlap(d, np.array((x, y, x + w, y + h)))
             if len(o) and o.max() >= 0.4:
                 out[k, i] = d[o.argmax(), 5]
     mean = out.mean(0)

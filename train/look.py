@@ -27,6 +27,17 @@ def begin(description, out, long_side, labels=False):
     return a, load_finished(a.checkpoint)[0].to(memory_format=torch.channels_last), data
 
 
+def look(model, img, long_side, score, mirrored):
+    """Detections (n,6) x1 y1 x2 y2 score P(interview) in pixels of the picture, seen as it is or mirrored."""
+    from eval.detector import detect, resize_long
+    padded, s = resize_long(img[:, ::-1] if mirrored else img, long_side)
+    d = detect(model, padded, score, bf16=True)
+    d[:, :4] /= s
+    if mirrored:
+        d[:, [0, 2]] = img.shape[1] - d[:, [2, 0]]
+    return d
+
+
 def faces_by_picture(data):
     """(picture, its faces that are not ignored) for every picture, with a line of progress now and then."""
     for i in range(len(data)):

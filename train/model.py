@@ -4,6 +4,7 @@ Channel counts are multiples of 16, because the int8 engine works in 16- and
 64-byte blocks. Much of the compute sits at strides 4 and 8: bystanders' faces
 are small.
 """
+import copy
 import math
 
 import torch
@@ -175,12 +176,13 @@ def decode_boxes(raw, centres, strides):
 
 
 def favour_size(model):
-    """Put the size prior into the finest head's last convolution, in place; once, when training is over.
+    """A copy with the size prior in the finest head's last convolution: what a trained network becomes in the end.
 
     Crops show faces of all sizes alike, pictures do not: at an equal score small boxes are as often
     right, but so many more that those in the wrong crowd out large faces in any ranking. ln size is
     ln s + (tw + th) / 2, so the prior is a sum of the head's own channels and costs nothing.
     """
+    model = copy.deepcopy(model)
     with torch.no_grad():
         weight, bias = model.heads[0][-1].weight, model.heads[0][-1].bias
         weight[4] += SIZE_PRIOR * weight[2:4].mean(0)

@@ -5,13 +5,14 @@ from .batches import CropBatches, loader
 from .dataset import Faces
 from .loop import Loop, add_arguments
 from .loss import DetectionLoss
+from .model import favour_size
 from .paths import DATA, RUNS
 
 
 def evaluate(model):
     """AP on the val pictures at long side 640, as columns of the log."""
     from eval.wider import quick
-    return quick(model)
+    return quick(favour_size(model))
 
 
 def main():
