@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from . import batches, conv, export, fused, loss, model
+from . import batches, export, loss, model
 from .paths import DATA, RUNS, need
 
 FOLDER = RUNS / "candidates"
@@ -23,7 +23,7 @@ BASE = model.CONFIGS["veil-n"]
 # name: (what is other than in veil-n, what the point is called)
 CANDIDATES = {
     "veil-n": ({}, "veil-n"),
-    "silu": ({"act": nn.SiLU}, "SiLU"),
+    "silu": ({"bend": 1}, "SiLU"),
     "depthwise": ({"depthwise": True, "width": (32, 96, 160, 224), "depth": (1, 4, 3, 2)}, "depthwise, wider"),
     "finest": ({"finest": True, "width": (32, 48, 96, 160), "depth": (1, 2, 2, 1), "head": 48}, "stride-4 level"),
     "decoupled": ({"decoupled": True}, "decoupled head"),
@@ -68,9 +68,7 @@ class Candidate(model.Detector):
         if c.get("decoupled"):
             self.heads = nn.ModuleList(Decoupled(w, c["head"]) for w in (w3, w4, w5))
         self._initialise()
-        for m in self.modules():
-            if isinstance(m, model.ConvBN):
-                m.act = c.get("act", nn.ReLU)(inplace=True)
+        self.bend = c.get("bend", 0)
 
     @staticmethod
     def ends(head):
@@ -86,8 +84,6 @@ class Candidate(model.Detector):
 def settle(name):
     """What the other modules must know of a candidate; one candidate a process."""
     other, _ = CANDIDATES[name]
-    if "act" in other:  # our kernels know ReLU only
-        conv.LIB = fused.LIB = None
     if other.get("finest"):
         model.STRIDES = batches.STRIDES = loss.STRIDES = (4, *model.STRIDES)
         loss.RANGE = {4: (0, 32), **loss.RANGE}
@@ -115,7 +111,7 @@ def build(made, name, args):
     import onnx
     file = FOLDER / name / "model"
     ends = [f"p{s}" for s in model.STRIDES]
-    graph = export.to_onnx(made, 640, 384, {"veil.decoder": "none"}, ends, export.OPERATORS | {"Sigmoid", "Mul"})
+    graph = export.to_onnx(made, 640, 384, {"veil.decoder": "none"}, ends)
     onnx.save(graph, f"{file}.onnx")
     subprocess.run([args.veil, "model", "build", f"{file}.onnx", "-o", f"{file}.veil", "--precision", "int8", "--decoder", "none",
                     "--calibrate", str(Path(args.data or DATA) / "train"), "--pictures", "16"], check=True, stdout=subprocess.DEVNULL)

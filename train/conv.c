@@ -56,6 +56,7 @@ typedef struct {
     const uint16_t *x, *dy;
     long ld, lddy, height, width, channels;
     const float *scale, *shift, *m, *c;
+    float sharp;
 } Rows;
 
 static void put_row(const Rows *s, uint16_t *to, long picture, long y) {
@@ -63,7 +64,7 @@ static void put_row(const Rows *s, uint16_t *to, long picture, long y) {
     const uint16_t *x = s->x + p * s->ld;
     if (s->dy)
         veil_norm_back(x, s->dy + p * s->lddy, s->lddy, to, s->width, s->channels, s->scale,
-                       s->shift, s->m, s->c);
+                       s->shift, s->m, s->c, s->sharp);
     else if (s->ld == s->channels)
         memcpy(to, x, (size_t)(s->width * s->channels) * 2);
     else
@@ -456,7 +457,8 @@ void veil_conv_forward(const VeilConv *v) {
         scale[c] = scale[co + c] = v->gamma[c] * inv[c];
         shift[c] = shift[co + c] = v->beta[c] - mean[c] * scale[c];
     }
-    veil_norm(v->z, v->add, v->ldadd, v->y, v->ldy, v->n * v->ho * v->wo, co, scale, shift);
+    veil_norm(v->z, v->add, v->ldadd, v->y, v->ldy, v->n * v->ho * v->wo, co, scale, shift,
+              v->sharp);
 }
 
 /* ---- gradient of the weights -------------------------------------------------------------- */
@@ -602,7 +604,7 @@ static void back_1x1(const VeilConv *v, const Rows *s, Column *c, int n, float *
         long m = all - q < step ? all - q : step;
         Input in = {{v->x + q * v->ldx, NULL}, v->ldx};
         veil_norm_back(s->x + q * s->ld, s->dy + q * s->lddy, s->lddy, dz, m, co, s->scale,
-                       s->shift, s->m, s->c);
+                       s->shift, s->m, s->c, s->sharp);
         memset(dz + m * co, 0, (size_t)(64 * co) * 2);
         config(32);
         make_columns(c, n, &in, m, 1);
@@ -666,7 +668,7 @@ void veil_conv_backward(const VeilConv *v) {
     const float *inv = mean + co;
     float *m = veil_scratch(6, (size_t)(4 * co) * sizeof *m), *c = m + 2 * co;
     double *total = veil_scratch(7, (size_t)(2 * co) * sizeof *total);
-    veil_norm_sums(v->z, v->dy, v->lddy, n, co, scale, shift, total);
+    veil_norm_sums(v->z, v->dy, v->lddy, n, co, scale, shift, v->sharp, total);
     for (long i = 0; i < co; i++) {
         double s = total[i], dg = (total[co + i] - (double)mean[i] * s) * (double)inv[i];
         /* dz = scale * (g - s/n - xhat * dg/n), xhat = (z - mean) * inv */
@@ -686,7 +688,8 @@ void veil_conv_backward(const VeilConv *v) {
                  .scale = scale,
                  .shift = shift,
                  .m = m,
-                 .c = c};
+                 .c = c,
+                 .sharp = v->sharp};
     long most = v->stem ? 4 : v->k * v->k * v->ci / 16;
     Column *columns = veil_scratch(11, (size_t)most * sizeof *columns);
     int count = columns_of(v, v->wo + 1, columns);

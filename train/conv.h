@@ -26,6 +26,7 @@ typedef struct {
     int64_t n, h, w, ci, co, k, s, ho, wo, ldx, ldy, ldadd, lddy, lddx, ldplus, wo_, wi, wy, wx;
     int64_t stem; /* x has three channels: 1 of float, 2 of bytes */
     float momentum, eps;
+    float sharp; /* the activation is v sigmoid(sharp v), SiLU with 1; 0: ReLU */
 } VeilConv;
 
 int veil_conv_ready(void);
@@ -39,16 +40,16 @@ void veil_conv_backward(const VeilConv *v);
 /* Memory of this thread that stays until a later call wants more; never given back. */
 void *veil_scratch(int slot, size_t bytes);
 
-/* y = relu(z * scale + shift) (+ add); z is dense. Parameters lie twice behind each other. */
+/* y = act(z * scale + shift) (+ add); z is dense. Parameters lie twice behind each other. */
 void veil_norm(const uint16_t *z, const uint16_t *add, long ldadd, uint16_t *y, long ldy,
-               long pixels, long channels, const float *scale, const float *shift);
-/* dz = g * scale + z * m + c with g = dy where the ReLU was open; z and dz are dense. */
+               long pixels, long channels, const float *scale, const float *shift, float sharp);
+/* dz = g * scale + z * m + c with g = dy times the activation's slope; z and dz are dense. */
 void veil_norm_back(const uint16_t *z, const uint16_t *dy, long lddy, uint16_t *dz, long pixels,
                     long channels, const float *scale, const float *shift, const float *m,
-                    const float *c);
+                    const float *c, float sharp);
 /* Sums of g over the pixels, then of g * z. */
 void veil_norm_sums(const uint16_t *z, const uint16_t *dy, long lddy, long pixels, long channels,
-                    const float *scale, const float *shift, double *total);
+                    const float *scale, const float *shift, float sharp, double *total);
 
 /* [pixels][channels] -> [pixels/32][channels/16][16][32], zeros behind the last pixel. */
 void veil_transposed(const uint16_t *x, long channels, long pixels, uint16_t *to);

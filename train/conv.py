@@ -1,4 +1,4 @@
-"""Convolution, batch norm and ReLU in one operator with kernels of our own (conv.c, convrows.c).
+"""Convolution, batch norm and activation in one operator with kernels of our own (conv.c, convrows.c).
 
 For bfloat16 training on a CPU with AMX, one thread; everything else takes fused.py's or PyTorch's
 way, which is the definition. `python3 -m unittest train.tests.test_conv` compares them.
@@ -14,7 +14,7 @@ FIELDS = [(k, ctypes.c_void_p) for k in ("x", "weight", "gamma", "beta", "mean_o
                                          "dy", "dx", "plus", "dw", "dgamma", "dbeta")]
 FIELDS += [(k, ctypes.c_int64) for k in ("n", "h", "w", "ci", "co", "k", "s", "ho", "wo", "ldx", "ldy", "ldadd", "lddy",
                                          "lddx", "ldplus", "wo_", "wi", "wy", "wx", "stem")]
-FIELDS += [("momentum", ctypes.c_float), ("eps", ctypes.c_float)]
+FIELDS += [("momentum", ctypes.c_float), ("eps", ctypes.c_float), ("sharp", ctypes.c_float)]
 
 
 class Layer(ctypes.Structure):
@@ -73,7 +73,7 @@ def readable(x):
     return x if x.dtype == torch.bfloat16 and pitch(x) else channels_last(x.to(torch.bfloat16))
 
 
-def ahead(x, weight, gamma, beta, bn, stride, add=None, y=None):
+def ahead(x, weight, gamma, beta, bn, stride, sharp, add=None, y=None):
     """One layer forward, into y if given: y and what `back` needs."""
     n, ci, h, w = x.shape
     co, _, k, _ = weight.shape
@@ -83,7 +83,7 @@ def ahead(x, weight, gamma, beta, bn, stride, add=None, y=None):
     ws = weight.stride()
     v = Layer(x=x.data_ptr(), weight=weight.data_ptr(), gamma=gamma.data_ptr(), beta=beta.data_ptr(), z=z.data_ptr(),
               y=y.data_ptr(), params=params.data_ptr(), n=n, h=h, w=w, ci=ci, co=co, k=k, s=stride, ho=ho, wo=wo,
-              ldx=ci, ldy=pitch(y), wo_=ws[0], wi=ws[1], wy=ws[2], wx=ws[3], momentum=bn.momentum, eps=bn.eps,
+              ldx=ci, ldy=pitch(y), wo_=ws[0], wi=ws[1], wy=ws[2], wx=ws[3], momentum=bn.momentum, eps=bn.eps, sharp=sharp,
               stem=0 if ci != 3 else 2 if x.dtype == torch.uint8 else 1)
     if bn.track_running_stats:
         bn.num_batches_tracked.add_(1)
@@ -107,14 +107,14 @@ def back(kept, dy, need_dx=True, plus=None):
     return dx, (dw, dgamma, dbeta)
 
 
-class ConvBnRelu(torch.autograd.Function):
-    """relu(batch_norm(conv(x))) + add, with the batch's own statistics."""
+class ConvBnAct(torch.autograd.Function):
+    """act(batch_norm(conv(x))) + add, with the batch's own statistics."""
 
     @staticmethod
-    def forward(ctx, x, weight, gamma, beta, add, stride, bn):
+    def forward(ctx, x, weight, gamma, beta, add, stride, bn, sharp):
         x = channels_last(x if x.shape[1] == 3 else x.to(torch.bfloat16))
         add = None if add is None else channels_last(add.to(torch.bfloat16))
-        y, (v, x, weight, z, params) = ahead(x, weight, gamma, beta, bn, stride, add)
+        y, (v, x, weight, z, params) = ahead(x, weight, gamma, beta, bn, stride, sharp, add)
         ctx.save_for_backward(x, weight, z, params)
         ctx.layer, ctx.added = v, add is not None
         return y
@@ -123,15 +123,15 @@ class ConvBnRelu(torch.autograd.Function):
     def backward(ctx, dy):
         dy = readable(dy)
         dx, grads = back((ctx.layer, *ctx.saved_tensors), dy, ctx.needs_input_grad[0])
-        return (dx, *grads, dy if ctx.added else None, None, None)
+        return (dx, *grads, dy if ctx.added else None, None, None, None)
 
 
 class CrossStage(torch.autograd.Function):
     """model.C3 as one operator: its layers write side by side, and its gradients meet in the kernels."""
 
     @staticmethod
-    def forward(ctx, x, bns, shortcut, *params):
-        layers = [(*params[3 * i:3 * i + 3], bn, 1) for i, bn in enumerate(bns)]  # a, b, bottlenecks, out
+    def forward(ctx, x, bns, shortcut, sharp, *params):
+        layers = [(*params[3 * i:3 * i + 3], bn, 1, sharp) for i, bn in enumerate(bns)]  # a, b, bottlenecks, out
         x = channels_last(x.to(torch.bfloat16))
         n, _, h, w = x.shape
         c = params[0].shape[0]
@@ -159,7 +159,7 @@ class CrossStage(torch.autograd.Function):
             grads += [second, first]
         dx, b = back(kept[1], right)
         dx, a = back(kept[0], g, plus=dx)
-        return (dx, None, None, *(t for layer in (grads + [b, a])[::-1] for t in layer))
+        return (dx, None, None, None, *(t for layer in (grads + [b, a])[::-1] for t in layer))
 
 
 class UpBeside(torch.autograd.Function):
@@ -185,9 +185,9 @@ class UpBeside(torch.autograd.Function):
         return da, d[:, ca:]
 
 
-def conv_bn_relu(x, conv, bn, add=None):
+def conv_bn_act(x, conv, bn, sharp, add=None):
     """The operator for a nn.Conv2d and its nn.BatchNorm2d in training mode."""
-    return ConvBnRelu.apply(x, conv.weight, bn.weight, bn.bias, add, conv.stride[0], bn)
+    return ConvBnAct.apply(x, conv.weight, bn.weight, bn.bias, add, conv.stride[0], bn, sharp)
 
 
 def cross_stage(x, layers, shortcut):
@@ -196,7 +196,7 @@ def cross_stage(x, layers, shortcut):
         if not usable(x.new_empty((1, layer.conv.in_channels, 2, 2)), layer.conv, layer.bn):
             return None
     params = [p for layer in layers for p in (layer.conv.weight, layer.bn.weight, layer.bn.bias)]
-    return CrossStage.apply(x, [layer.bn for layer in layers], shortcut, *params)
+    return CrossStage.apply(x, [layer.bn for layer in layers], shortcut, layers[0].sharp, *params)
 
 
 def up_beside(a, b):

@@ -45,69 +45,89 @@ static int doubled(long ld, long pixels, long channels) {
     return channels % 32 != 0 && ld == channels && pixels % 2 == 0;
 }
 
+/* sigmoid(sharp v), to 12 bits: what is stored of it has eight. */
+static inline __m512 gate(__m512 v, float sharp) {
+    __m512 t = _mm512_mul_ps(v, _mm512_set1_ps(-1.44269504f * sharp)); /* exp(-sharp v) = 2^t */
+    t = _mm512_min_ps(_mm512_max_ps(t, _mm512_set1_ps(-100)), _mm512_set1_ps(100));
+    __m512 whole = _mm512_roundscale_ps(t, 0);
+    __m512 f = _mm512_sub_ps(t, whole), p = _mm512_set1_ps(0.0555041f);
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.2402265f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0.6931472f));
+    p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1));
+    return _mm512_rcp14_ps(_mm512_add_ps(_mm512_scalef_ps(p, whole), _mm512_set1_ps(1)));
+}
+
 static inline __m512 norm(const uint16_t *z, const uint16_t *add, const float *scale,
-                          const float *shift) {
+                          const float *shift, float sharp) {
     __m512 v = _mm512_fmadd_ps(load(z), _mm512_loadu_ps(scale), _mm512_loadu_ps(shift));
-    v = _mm512_max_ps(v, _mm512_setzero_ps());
+    v = sharp > 0 ? _mm512_mul_ps(v, gate(v, sharp)) : _mm512_max_ps(v, _mm512_setzero_ps());
     return add ? _mm512_add_ps(v, load(add)) : v;
 }
 
 void veil_norm(const uint16_t *z, const uint16_t *add, long ldadd, uint16_t *y, long ldy,
-               long pixels, long channels, const float *scale, const float *shift) {
+               long pixels, long channels, const float *scale, const float *shift, float sharp) {
     if (doubled(ldy, pixels, channels) && (!add || ldadd == channels))
         pixels /= 2, channels *= 2, ldy *= 2, ldadd *= 2;
     for (long i = 0; i < pixels; i++, z += channels, y += ldy) {
         const uint16_t *a = add ? add + i * ldadd : NULL;
         long c = 0;
         for (; c + 32 <= channels; c += 32)
-            store2(y + c, norm(z + c, a ? a + c : a, scale + c, shift + c),
-                   norm(z + c + 16, a ? a + c + 16 : a, scale + c + 16, shift + c + 16));
+            store2(y + c, norm(z + c, a ? a + c : a, scale + c, shift + c, sharp),
+                   norm(z + c + 16, a ? a + c + 16 : a, scale + c + 16, shift + c + 16, sharp));
         if (c < channels)
-            store(y + c, norm(z + c, a ? a + c : a, scale + c, shift + c));
+            store(y + c, norm(z + c, a ? a + c : a, scale + c, shift + c, sharp));
     }
 }
 
-static inline __m512 open(__m512 z, const uint16_t *dy, const float *scale, const float *shift) {
+/* dy times the slope of the activation. */
+static inline __m512 open(__m512 z, const uint16_t *dy, const float *scale, const float *shift,
+                          float sharp) {
     __m512 v = _mm512_fmadd_ps(z, _mm512_loadu_ps(scale), _mm512_loadu_ps(shift));
+    if (sharp > 0) { /* s + sharp v s (1 - s) */
+        __m512 s = gate(v, sharp), one = _mm512_set1_ps(1);
+        __m512 k = _mm512_mul_ps(_mm512_mul_ps(v, _mm512_set1_ps(sharp)), _mm512_sub_ps(one, s));
+        return _mm512_mul_ps(load(dy), _mm512_fmadd_ps(k, s, s));
+    }
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_GT_OQ), load(dy));
 }
 
 static inline __m512 norm_back(const uint16_t *z, const uint16_t *dy, const float *scale,
-                               const float *shift, const float *m, const float *c) {
-    __m512 v = load(z), g = open(v, dy, scale, shift);
+                               const float *shift, const float *m, const float *c, float sharp) {
+    __m512 v = load(z), g = open(v, dy, scale, shift, sharp);
     v = _mm512_fmadd_ps(v, _mm512_loadu_ps(m), _mm512_loadu_ps(c));
     return _mm512_fmadd_ps(g, _mm512_loadu_ps(scale), v);
 }
 
 void veil_norm_back(const uint16_t *z, const uint16_t *dy, long lddy, uint16_t *dz, long pixels,
                     long channels, const float *scale, const float *shift, const float *m,
-                    const float *c) {
+                    const float *c, float sharp) {
     if (doubled(lddy, pixels, channels))
         pixels /= 2, channels *= 2, lddy *= 2;
     for (long i = 0; i < pixels; i++, z += channels, dy += lddy, dz += channels) {
         long k = 0;
         for (; k + 32 <= channels; k += 32)
-            store2(dz + k, norm_back(z + k, dy + k, scale + k, shift + k, m + k, c + k),
+            store2(dz + k, norm_back(z + k, dy + k, scale + k, shift + k, m + k, c + k, sharp),
                    norm_back(z + k + 16, dy + k + 16, scale + k + 16, shift + k + 16, m + k + 16,
-                             c + k + 16));
+                             c + k + 16, sharp));
         if (k < channels)
-            store(dz + k, norm_back(z + k, dy + k, scale + k, shift + k, m + k, c + k));
+            store(dz + k, norm_back(z + k, dy + k, scale + k, shift + k, m + k, c + k, sharp));
     }
 }
 
 /* Adds g and g * z of 16 channels of some pixels to two rows of sums. */
 static inline void add_open(const uint16_t *z, long ldz, const uint16_t *dy, long lddy, long pixels,
-                            const float *scale, const float *shift, float *sums, float *products) {
+                            const float *scale, const float *shift, float sharp, float *sums,
+                            float *products) {
     __m512 s = _mm512_loadu_ps(sums), q = _mm512_loadu_ps(products);
     for (long i = 0; i < pixels; i++) {
-        __m512 v = load(z + i * ldz), g = open(v, dy + i * lddy, scale, shift);
+        __m512 v = load(z + i * ldz), g = open(v, dy + i * lddy, scale, shift, sharp);
         s = _mm512_add_ps(s, g), q = _mm512_fmadd_ps(g, v, q);
     }
     _mm512_storeu_ps(sums, s), _mm512_storeu_ps(products, q);
 }
 
 void veil_norm_sums(const uint16_t *z, const uint16_t *dy, long lddy, long pixels, long channels,
-                    const float *scale, const float *shift, double *total) {
+                    const float *scale, const float *shift, float sharp, double *total) {
     long own = channels;
     if (doubled(lddy, pixels, channels))
         pixels /= 2, channels *= 2, lddy *= 2;
@@ -119,10 +139,10 @@ void veil_norm_sums(const uint16_t *z, const uint16_t *dy, long lddy, long pixel
         for (long c = 0; c < channels; c += 16)
             if (rows == 8)
                 add_open(z + i * channels + c, channels, dy + i * lddy + c, lddy, 8, scale + c,
-                         shift + c, sums + c, sums + channels + c);
+                         shift + c, sharp, sums + c, sums + channels + c);
             else
                 add_open(z + i * channels + c, channels, dy + i * lddy + c, lddy, rows, scale + c,
-                         shift + c, sums + c, sums + channels + c);
+                         shift + c, sharp, sums + c, sums + channels + c);
         if (i % 512 && i + 8 < pixels)
             continue;
         for (long c = 0; c < channels; c++) {

@@ -1,4 +1,4 @@
-"""Write a network as ONNX: batch norm folded, static shape, six operators.
+"""Write a network as ONNX: batch norm folded, static shape, six operators (eight with SiLU).
 
 Beside the model goes parity.npz: a picture (uint8 RGB, letterboxed) and the
 three fp32 outputs PyTorch gives for it, so that an engine can check itself.
@@ -22,6 +22,7 @@ from .model import CONFIGS, Detector, fold_batch_norm
 from .paths import DATA, RUNS, need
 
 OPERATORS = {"Conv", "Relu", "MaxPool", "Resize", "Concat", "Add"}
+SILU = {"Sigmoid", "Mul"}
 
 
 def letterbox(img, w, h, grey=114):
@@ -33,7 +34,7 @@ def letterbox(img, w, h, grey=114):
     return out, s
 
 
-def clean(model, allowed=OPERATORS):
+def clean(model, allowed):
     """Constants become initializers; nothing but the allowed operators may remain."""
     g = model.graph
     for n in [n for n in g.node if n.op_type == "Constant"]:
@@ -65,15 +66,17 @@ def clean(model, allowed=OPERATORS):
     return model
 
 
-def to_onnx(model, w, h, metadata, ends=("p8", "p16", "p32"), allowed=OPERATORS):
+def to_onnx(model, w, h, metadata, ends=("p8", "p16", "p32")):
     """Detector in eval mode -> onnx.ModelProto."""
+    if model.bend not in (0, 1):
+        raise SystemExit(f"activations are on the way (bend {model.bend:.2f}): train on to 0 (ReLU) or 1 (SiLU)")
     m = fold_batch_norm(copy.deepcopy(model).cpu().float().eval())
     buf = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(m, torch.zeros(1, 3, h, w), buf, opset_version=13, input_names=["images"],
                           output_names=list(ends), do_constant_folding=True)
-    out = clean(onnx.load_from_string(buf.getvalue()), allowed)
+    out = clean(onnx.load_from_string(buf.getvalue()), OPERATORS | SILU if model.bend else OPERATORS)
     out.producer_name = "veil"
     helper.set_model_props(out, {"veil.decoder": "veil", "veil.classes": "background,interview",
                                  "veil.name": model.name, **metadata})

@@ -20,7 +20,7 @@ import torch
 
 from . import muon, parallel
 from .curves import draw
-from .model import Detector, favour_size
+from .model import Detector, favour_size, flatten, fold_batch_norm
 
 warnings.filterwarnings("ignore", message="scatter_reduce")
 
@@ -54,12 +54,15 @@ def add_arguments(ap, run, minutes, lr):
     ap.add_argument("--size", type=int, default=320, help="side of the training crops")
     ap.add_argument("--lr", type=float, default=lr)
     ap.add_argument("--optimizer", choices=("adamw", "muon"), default="muon")
+    ap.add_argument("--bend", type=float, help="activation to end with: 0 ReLU, 1 SiLU (default: as it is)")
+    ap.add_argument("--bend-steps", type=int, default=300, help="steps on the way to --bend")
     ap.add_argument("--warmup", type=int, default=300, help="steps until the full rate")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--workers", type=int, default=2)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--procs", type=int, default=1, help="data-parallel processes; share the batch")
     ap.add_argument("--hard", help="scores of train.hard: look for the missed faces more often")
+    ap.add_argument("--teacher", help="checkpoint of a larger network that also says what is to be learnt")
     ap.add_argument("--eval-every", type=int, default=0, help="epochs between AP on the val pictures (0: never)")
     ap.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -72,6 +75,7 @@ def load_model(path, device="cpu", averaged=True):
     ck = torch.load(path, map_location=device)
     model = Detector(ck["model_name"])
     model.load_state_dict(ck["ema" if averaged else "model"])
+    model.bend = ck.get("bend", 0.0)
     return model.to(device).eval(), ck
 
 
@@ -79,6 +83,17 @@ def load_finished(path):
     """The averaged weights of a checkpoint with the size prior: the network that is shipped."""
     model, ck = load_model(path)
     return favour_size(model), ck
+
+
+def load_teacher(path, device):
+    """images (N,3,H,W) as bytes -> the raw cells (N,A,6) that a checkpoint's network makes of them."""
+    model = fold_batch_norm(load_model(path, device)[0]).bfloat16().to(memory_format=torch.channels_last)
+    model.requires_grad_(False)
+
+    def teach(x):
+        with torch.no_grad():
+            return flatten(model(x.bfloat16().div_(255)))
+    return teach
 
 
 def save(path, state):
@@ -110,14 +125,18 @@ class Loop:
         torch.manual_seed(args.seed)
         self.model = Detector(args.model)
         if init:
-            self.model.load_state_dict(load_model(init)[0].state_dict())
+            start = load_model(init)[0]
+            self.model.load_state_dict(start.state_dict())
+            self.model.bend = start.bend
         self.model.to(args.device, memory_format=torch.channels_last).train()
         self.ema = Average(self.model)
+        self.teacher = load_teacher(args.teacher, args.device) if args.teacher else None
         if args.optimizer == "muon":
             self.opt = muon.Muon(muon.groups(self.model, 0.03), lr=args.lr)
         else:
             self.opt = torch.optim.AdamW(parameter_groups(self.model, 0.03), lr=args.lr, betas=(0.9, 0.99))
         self.step, self.epoch, self.spent, self.seen = 0, 0, 0.0, 0
+        self.bend0 = self.model.bend
         self.done, self.stop, self.asked = 0.0, False, False
         if args.resume:
             self._resume()
@@ -133,6 +152,7 @@ class Loop:
         if ck["args"].get("optimizer", "adamw") != self.a.optimizer:
             raise SystemExit(f"{path} was trained with --optimizer {ck['args'].get('optimizer', 'adamw')}")
         self.opt.load_state_dict(ck["optimizer"])
+        self.model.bend, self.bend0 = ck.get("bend", 0.0), ck.get("bend0", 0.0)
         self.step, self.epoch, self.spent, self.seen = ck["step"], ck["epoch"], ck["spent"], ck["seen"]
         torch.set_rng_state(ck["rng"].cpu())
 
@@ -140,7 +160,7 @@ class Loop:
         return {"model_name": self.a.model, "model": self.model.state_dict(), "ema": self.ema.model.state_dict(),
                 "ema_steps": self.ema.steps, "optimizer": self.opt.state_dict(), "step": self.step,
                 "epoch": self.epoch, "spent": self.spent, "seen": self.seen, "args": vars(self.a),
-                "rng": torch.get_rng_state()}
+                "bend": self.model.bend, "bend0": self.bend0, "rng": torch.get_rng_state()}
 
     def progress(self):
         return min(1.0, max(self.step / (self.a.epochs * self.a.epoch_steps),
@@ -154,8 +174,13 @@ class Loop:
         dev = self.a.device
         batch = {k: v.to(dev) if torch.is_tensor(v) else v for k, v in batch.items()}
         x = batch["images"].permute(0, 3, 1, 2)
+        if self.a.bend is not None:
+            t = min(1.0, self.step / max(1, self.a.bend_steps))
+            self.model.bend = self.ema.model.bend = self.bend0 + t * (self.a.bend - self.bend0)
         with torch.autocast(torch.device(dev).type, torch.bfloat16):
             out = self.model(x)
+        if self.teacher:
+            batch["taught"] = self.teacher(x)
         total, parts = self.loss(out, batch)
         if not torch.isfinite(total):
             raise SystemExit(f"loss is not finite at step {self.step}")

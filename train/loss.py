@@ -13,6 +13,7 @@ from .model import STRIDES, decode_boxes, flatten, grid
 # Longest box side, in pixels, that a level may take: [low, high]
 RANGE = {8: (0, 96), 16: (16, 256), 32: (40, 1e9)}
 TOPK = 10
+TAUGHT = 1.0  # weight of what a larger network says beside what people say
 TINY = 0.04  # of the short side
 
 
@@ -95,6 +96,7 @@ class DetectionLoss:
         face = (F.binary_cross_entropy_with_logits(logit, target, reduction="none") * quality * weight).sum() / n
         box = (1 - diou).sum() / n
         total = face + self.box * box
+        like = self.imitate(raw, batch, centres, strides) if "taught" in batch else None
         parts = {"face": float(face.detach()), "box": float(box.detach()), "positives": len(b)}
         if self.label:
             lab, lw = faces[f, 5], faces[f, 6]
@@ -105,4 +107,26 @@ class DetectionLoss:
             interview = (bce * lw).sum() / lw.sum().clamp(min=1.0)
             total = total + self.label * interview
             parts["label"] = float(interview.detach())
+        if like is not None:
+            total = total + TAUGHT * like
+            parts["taught"] = float(like.detach())
         return total, parts
+
+    def imitate(self, raw, batch, centres, strides):
+        """What is other than in the larger network's raw cells: scores everywhere, boxes and classes where
+        it sees faces, the class only in whole pictures, where it means something."""
+        taught = batch["taught"]
+        says = taught[..., 4].sigmoid()
+        logit = raw[..., 4]
+        n = says.sum().clamp(min=1.0)
+        distance = (says - logit.sigmoid()).abs() ** 2
+        total = (F.binary_cross_entropy_with_logits(logit, says, reduction="none") * distance).sum() / n
+        b, c = (says > 0.1).nonzero(as_tuple=True)
+        w, r, t = says[b, c], raw[b, c], taught[b, c]
+        theirs = decode_boxes(t, centres[c], strides[c])
+        _, diou = iou_and_diou(decode_boxes(r, centres[c], strides[c]), theirs)
+        total = total + self.box * ((1 - diou) * w).sum() / n
+        if self.label and bool((batch["faces"][:, 6] > 0).any()):
+            bce = F.binary_cross_entropy_with_logits(r[:, 5], t[:, 5].sigmoid(), reduction="none")
+            total = total + self.label * (bce * w).sum() / n
+        return total

@@ -32,20 +32,23 @@ CONFIGS = {
 
 
 class ConvBN(nn.Module):
-    """Convolution, batch norm, ReLU."""
+    """Convolution, batch norm, and an activation: ReLU, or v sigmoid(sharp v), which is SiLU with 1."""
 
     def __init__(self, cin, cout, k=1, s=1):
         super().__init__()
         self.conv = nn.Conv2d(cin, cout, k, s, k // 2, bias=False)
         self.bn = nn.BatchNorm2d(cout, eps=1e-3, momentum=0.03)
-        self.act = nn.ReLU(inplace=True)
+        self.sharp = 0.0
+
+    def act(self, x):
+        return x * torch.sigmoid(x * self.sharp if self.sharp != 1 else x) if self.sharp else x.relu_()
 
     def forward(self, x, add=None):
         """Also adds `add` behind the activation, where that comes cheaper than afterwards."""
         if conv.usable(x, self.conv, self.bn):
-            return conv.conv_bn_relu(x, self.conv, self.bn, add)
+            return conv.conv_bn_act(x, self.conv, self.bn, self.sharp, add)
         x = self.conv(x)
-        if isinstance(self.bn, nn.BatchNorm2d) and fused.usable(x, self.bn):
+        if not self.sharp and isinstance(self.bn, nn.BatchNorm2d) and fused.usable(x, self.bn):
             return fused.bn_relu(x, self.bn, add)
         x = self.act(self.bn(x))
         return x if add is None else x + add
@@ -100,7 +103,7 @@ class Detector(nn.Module):
         super().__init__()
         if name not in CONFIGS:
             raise SystemExit(f"unknown network {name!r}; known: {', '.join(CONFIGS)}")
-        c, self.name = CONFIGS[name], name
+        c, self.name, self._bend = CONFIGS[name], name, 0.0
         w2, w3, w4, w5 = c["width"]
         d2, d3, d4, d5 = c["depth"]
         n1, n2, n3, n4 = c["neck"]
@@ -118,6 +121,18 @@ class Detector(nn.Module):
             nn.Sequential(ConvBN(w, c["head"], 3), nn.Conv2d(c["head"], CHANNELS, 1))
             for w in (w3, w4, w5))
         self._initialise()
+
+    @property
+    def bend(self):
+        """How wide the activations' bend is: 0 is ReLU, 1 is SiLU; between them v sigmoid(v / bend)."""
+        return self._bend
+
+    @bend.setter
+    def bend(self, value):
+        self._bend = float(value)
+        for m in self.modules():
+            if isinstance(m, ConvBN):
+                m.sharp = 1 / self._bend if self._bend > 0.02 else 0.0
 
     def _initialise(self):
         for m in self.modules():

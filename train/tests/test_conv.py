@@ -27,7 +27,7 @@ def plain(layer, x, dy, rounded, add=None):
     z = z + (rounded.float() - exact)
     mean, var = layer.bn.running_mean.clone(), layer.bn.running_var.clone()
     y = torch.nn.functional.batch_norm(z, mean, var, g, b, True, layer.bn.momentum, layer.bn.eps)
-    y = torch.relu(y) + (0 if a is None else a)
+    y = (y * torch.sigmoid(layer.sharp * y) if layer.sharp else torch.relu(y)) + (0 if a is None else a)
     y.backward(dy.float())
     return exact, y.detach(), x.grad, w.grad, g.grad, b.grad, mean, var, None if a is None else a.grad
 
@@ -35,12 +35,13 @@ def plain(layer, x, dy, rounded, add=None):
 @unittest.skipIf(conv.LIB is None, "no AMX or no C compiler: the plain way is used")
 class Layers(unittest.TestCase):
     def check(self, n, ci, co, h, w, k=3, s=1, with_add=False):
-        for opened in (True, False):
-            self.check_one(n, ci, co, h, w, k, s, with_add, opened)
+        for opened, sharp in ((True, 0), (False, 0), (False, 1), (False, 4)):
+            self.check_one(n, ci, co, h, w, k, s, with_add, opened, sharp)
 
-    def check_one(self, n, ci, co, h, w, k, s, with_add, opened):
+    def check_one(self, n, ci, co, h, w, k, s, with_add, opened, sharp):
         torch.manual_seed(ci + co + h)
         layer = ConvBN(ci, co, k, s).to(memory_format=torch.channels_last).train()
+        layer.sharp = sharp
         torch.nn.init.uniform_(layer.bn.weight, 0.5, 2)
         torch.nn.init.normal_(layer.bn.bias, 20.0 if opened else 0.0)
         x = torch.randn(n, ci, h, w).to(memory_format=torch.channels_last)
@@ -50,7 +51,7 @@ class Layers(unittest.TestCase):
         add = torch.randn_like(dy).requires_grad_() if with_add else None
         with torch.autocast("cpu", BF16):
             y = layer(x, add)
-        self.assertIn("ConvBnRelu", type(y.grad_fn).__name__)
+        self.assertIn("ConvBnAct", type(y.grad_fn).__name__)
         saved = {k: p.detach().clone() for k, p in layer.state_dict().items()}
         z = y.grad_fn.saved_tensors[2]
         y.backward(dy)
@@ -64,11 +65,13 @@ class Layers(unittest.TestCase):
         # bfloat16 has eight bits: one rounding is 1/600 of the norm, and dz and dx are rounded. The
         # statistics are taken before z is rounded, which moves a few values across the ReLU's edge.
         limits = (3e-3, 3e-3, 6e-3, 6e-3, 2e-3, 2e-3, 1e-2, 1e-3, 1e-6)
-        if not opened:
+        if sharp:  # the slope takes part in every product
+            limits = (3e-3, 3e-3, 6e-3, 6e-3, 4e-3, 4e-3, 1e-2, 1e-3, 1e-6)
+        elif not opened:
             limits = (3e-3, 3e-3, 4e-2, 4e-2, 4e-2, 4e-2, 1e-2, 1e-3, 1e-6)
         for name, a, b, limit in zip(names, got, want, limits):
             if b is not None and a is not None:
-                self.assertLess(rel(a, b), limit, f"{name} of {(n, ci, co, h, w, k, s)}, ReLU {'open' if opened else 'as it falls'}")
+                self.assertLess(rel(a, b), limit, f"{name} of {(n, ci, co, h, w, k, s)}, {f'sharp {sharp}' if sharp else 'ReLU'} {'open' if opened else 'as it falls'}")
 
     def test_stride_1(self):
         for n, ci, co, h, w in ((1, 16, 16, 3, 5), (3, 16, 16, 80, 80), (2, 32, 32, 41, 39), (5, 48, 48, 10, 10),
