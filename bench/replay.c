@@ -80,7 +80,7 @@ static int save(replay *r) {
     static veil_detection d[VL_TRACK_DET_MAX];
     size_t n = 0, size = 0;
     veil_net *net = NULL;
-    char *model = r->s->model ? evio_read(r->s->model, &size) : NULL;
+    char *model = r->s->model ? evio_read_model(r->s->model, &size) : NULL;
     clip *c = r->s->model && !model ? NULL : clip_open(r->s->clip);
     FILE *out = c ? fopen(r->s->saved, "wb") : NULL;
     int rc = out && veil_net_create(&net, model, size, NULL) == VEIL_OK ? 0 : -1, more = 0;

@@ -227,7 +227,7 @@ static int measure(bench *b) {
 static int bench_engine(int argc, char **argv) {
     bench b = {.size_text = "640x384", .threads_text = "1", .runs = 100};
     const evio_option options[] = {
-        {"model", EVIO_TEXT, &b.model, "model file (default: the built-in model)"},
+        {"model", EVIO_TEXT, &b.model, "veil-n (default), veil-p or a model file"},
         {"size", EVIO_TEXT, &b.size_text, "input WxH, multiples of 32 (640x384)"},
         {"threads", EVIO_TEXT, &b.threads_text, "a number, or \"both\": one and two in turn (1)"},
         {"runs", EVIO_NUMBER, &b.runs, "whole runs, and as many with a profile (100)"},
@@ -250,7 +250,7 @@ static int bench_engine(int argc, char **argv) {
     if (levels_off(&b.job.cpu_off, "bench") != CLI_OK)
         return CLI_USAGE;
     uint8_t *bytes = NULL;
-    if (b.model && !(bytes = session_read_file(b.model, &b.job.size, "bench")))
+    if (b.model && !(bytes = session_read_model(b.model, &b.job.size, "bench")))
         return CLI_FAILED;
     b.job.model = bytes;
     int status = measure(&b);

@@ -1,6 +1,8 @@
 /* eval_io.c - options, files, pictures, JSON and PNG for `veil eval` and `veil bench`. */
 #include "eval_io.h"
 
+#include "model_file.h"
+
 #include "../media/convert.h"
 #include "../media/input.h"
 #include "../media/orient.h"
@@ -343,4 +345,9 @@ double evio_seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+char *evio_read_model(const char *name, size_t *size) {
+    uint8_t *bytes = model_file_builtin(name, size);
+    return bytes ? (char *)bytes : evio_read(name, size);
 }

@@ -32,6 +32,9 @@ int evio_options(const char *command, int argc, char **argv, const evio_option *
 /** A whole file plus a zero byte behind it; NULL after saying why. size may be NULL. */
 char *evio_read(const char *path, size_t *size);
 
+/** The bytes of a model: a built-in one's name, or a file; NULL after saying why. */
+char *evio_read_model(const char *name, size_t *size);
+
 /** Opens for writing beside path; evio_close_out renames it into place or says what failed. "-" is
  * stdout. NULL after saying why. */
 FILE *evio_open_out(const char *path);

@@ -50,7 +50,7 @@ int evnet_open(evnet *e, const char *model, int threads) {
     size_t size = 0;
     char *bytes = NULL;
     veil_net_options options = {.struct_size = sizeof options, .threads = threads};
-    if (levels_off(&options.cpu_off, "eval") || (model && !(bytes = evio_read(model, &size))))
+    if (levels_off(&options.cpu_off, "eval") || (model && !(bytes = evio_read_model(model, &size))))
         return -1;
     int rc = veil_net_create(&e->net, bytes, size, &options);
     free(bytes);

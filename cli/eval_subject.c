@@ -261,7 +261,7 @@ int eval_subject(int argc, char **argv) {
         {"data", EVIO_TEXT, &s.data, "data folder (default $VEIL_DATA or ../shared/data)"},
         {"list", EVIO_TEXT, &s.list, "JSON lines of pictures (default DATA/train.jsonl)"},
         {"size", EVIO_TEXT, &s.size_text, "input: long side (640), WxH, or \"source\""},
-        {"model", EVIO_TEXT, &s.model, "model file (default: the built-in model)"},
+        {"model", EVIO_TEXT, &s.model, "veil-n (default), veil-p or a model file"},
         {"threads", EVIO_NUMBER, &s.threads, "threads of the network (0 = all)"},
         {"kept", EVIO_NUMBER, &s.kept, "share of interview faces to keep (0.93)"},
         {"min-side", EVIO_NUMBER, &s.min_side, "smallest face, part of the short side (0.05)"},

@@ -350,7 +350,7 @@ int eval_wider(int argc, char **argv) {
     const evio_option options[] = {
         {"data", EVIO_TEXT, &s.data, "data folder (default $VEIL_DATA or ../shared/data)"},
         {"size", EVIO_TEXT, &s.size_text, "input: long side (640), WxH, or \"source\""},
-        {"model", EVIO_TEXT, &s.model, "model file (default: the built-in model)"},
+        {"model", EVIO_TEXT, &s.model, "veil-n (default), veil-p or a model file"},
         {"threads", EVIO_NUMBER, &s.threads, "threads of the network (0 = all)"},
         {"min-score", EVIO_NUMBER, &s.min_score, "boxes from this score on (0.02)"},
         {"detections", EVIO_TEXT, &s.detections, "evaluate these boxes instead of a model"},

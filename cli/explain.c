@@ -60,7 +60,7 @@ int explain_failed(int rc, const explain_options *o) {
 int tools_open(explain_tools *t, const explain_options *o) {
     *t = (explain_tools){.options = o};
     if (o->model) {
-        char *bytes = evio_read(o->model, &t->model_size);
+        char *bytes = evio_read_model(o->model, &t->model_size);
         if (!bytes)
             return -1;
         t->model = (uint8_t *)bytes;
@@ -183,7 +183,7 @@ int cli_explain(int argc, char **argv) {
         {"colours", EVIO_TEXT, &o.colours_name, "turbo or viridis (turbo)"},
         {"size", EVIO_TEXT, &o.size, "input: long side (640), WxH, or \"source\""},
         {"min-score", EVIO_NUMBER, &o.min_score, "face score to be found (0.3)"},
-        {"model", EVIO_TEXT, &o.model, "model file (default: the built-in model)"},
+        {"model", EVIO_TEXT, &o.model, "veil-n (default), veil-p or a model file"},
         {"threads", EVIO_NUMBER, &o.threads, "threads (0 = all)"},
         {"dataset", EVIO_TEXT, &o.dataset, "folder of labelled pictures"},
         {"list", EVIO_TEXT, &o.list, "its JSON lines (default DIR/train.jsonl)"},

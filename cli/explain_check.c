@@ -43,9 +43,9 @@ int checker_create(checker **out, const explain_options *o) {
         return evio_say("out of memory");
     c->options = o;
     c->seed = 88172645463325252u;
-    if (o->model && !(c->model = (uint8_t *)evio_read(o->model, &c->model_size)))
+    if (o->model && !(c->model = (uint8_t *)evio_read_model(o->model, &c->model_size)))
         return -1;
-    if (o->against && !(c->other_model = (uint8_t *)evio_read(o->against, &c->other_size)))
+    if (o->against && !(c->other_model = (uint8_t *)evio_read_model(o->against, &c->other_size)))
         return -1;
     return 0;
 }

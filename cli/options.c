@@ -107,7 +107,8 @@ static const spec table[] = {
      "how faces are followed"},
     {RD, "detect-every", NULL, INTEGER, AT(detect_every), 1, 60, "N",
      "look for faces in each n-th frame only (1)"},
-    {RDR, "model", NULL, TEXT, AT(model), 0, 0, "FILE", "another model than the built-in one"},
+    {RDR, "model", NULL, TEXT, AT(model), 0, 0, "MODEL",
+     "veil-p (quicker, less accurate) or a file, instead of veil-n"},
 
     {RR, NULL, NULL, FLAG, 0, 0, 0, NULL, "Video encoding (passed on to FFmpeg's encoder)"},
     {RR, "c:v", "codec", TEXT, AT(codec), 0, 0, "NAME",

@@ -47,7 +47,8 @@ static const option table[] = {
      "settings, log of decisions, uploads (~/.local/state/veil)"},
     {"media", TEXT, AT(server.media), 0, 0, "FOLDER", "files in it may be chosen as source"},
     {"recordings", TEXT, AT(server.recordings), 0, 0, "FOLDER", "where recordings go (in data)"},
-    {"model", TEXT, AT(model), 0, 0, "FILE", "another model than the built-in one"},
+    {"model", TEXT, AT(model), 0, 0, "MODEL",
+     "veil-p (quicker, less accurate) or a file, instead of veil-n"},
     {"keep-minutes", WHOLE, AT(server.keep_minutes), 1, 10080, "N",
      "results of uploads are deleted after so long (60)"},
     {"max-upload", WHOLE, AT(upload_mb), 1, 1000000, "MB", "size of an upload (2048)"},
@@ -227,7 +228,7 @@ static int read_files(files *f, serve_options *o) {
         read_text(&f->key, o->key) != CLI_OK || read_text(&f->token, o->token_file) != CLI_OK)
         return CLI_FAILED;
     if (path) {
-        f->model = session_read_file(path, &o->server.model_size, "serve");
+        f->model = session_read_model(path, &o->server.model_size, "serve");
         if (!f->model)
             return CLI_FAILED;
     }

@@ -2,6 +2,7 @@
 #include "session.h"
 
 #include "levels.h"
+#include "model_file.h"
 
 #include <errno.h>
 #include <math.h>
@@ -68,6 +69,11 @@ uint8_t *session_read_file(const char *path, size_t *size, const char *command) 
     if (f)
         fclose(f);
     return bytes;
+}
+
+uint8_t *session_read_model(const char *name, size_t *size, const char *command) {
+    uint8_t *bytes = model_file_builtin(name, size);
+    return bytes ? bytes : session_read_file(name, size, command);
 }
 
 encoder_options session_encoder(const cli_options *o) {
@@ -246,7 +252,7 @@ int session_prepare(session *s, const cli_options *o, const char *command) {
     set_fault(s);
     const char *path = session_model_path(o);
     if (path) {
-        s->model = session_read_file(path, &s->options.model_size, command);
+        s->model = session_read_model(path, &s->options.model_size, command);
         if (!s->model)
             return CLI_FAILED;
         s->options.model = s->model;

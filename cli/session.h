@@ -39,6 +39,8 @@ void session_close(session *s);
 encoder_options session_encoder(const cli_options *o);
 /* Reads a whole file; NULL after one line on stderr. free() it. */
 uint8_t *session_read_file(const char *path, size_t *size, const char *command);
+/* The same of a model: a built-in one's name, or a file. */
+uint8_t *session_read_model(const char *name, size_t *size, const char *command);
 /* --model, or $VEIL_MODEL, or NULL for the built-in one. */
 const char *session_model_path(const cli_options *o);
 

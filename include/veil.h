@@ -365,6 +365,11 @@ typedef struct {
     int32_t output;  /**< index for veil_net_tensor */
 } veil_layer;
 
+/** A model that is built into the library: "veil-n", which is taken where none is given, or
+ * "veil-p", a quarter of its work and less accurate, for small boards (models/README.md has the
+ * figures of both). Its bytes stay for good; NULL for other names and in a library built without
+ * models. */
+VEIL_API const void *veil_model_builtin(const char *name, size_t *size);
 /** Network from a model's bytes (copied; NULL = built in). */
 VEIL_API int veil_net_create(veil_net **out, const void *model, size_t size,
                              const veil_net_options *opt);

@@ -1,14 +1,19 @@
-/* The shipped model, put into the library as bytes. VEIL_MODEL_PATH is found through the include
- * path. vl_builtin_model .. vl_builtin_model_end. */
+/* The shipped models, put into the library as bytes. The paths are found through the include path.
+ * Between NAME and NAME_end: vl_builtin_veil_n, the default, and vl_builtin_veil_p. */
+    .macro model name, file
     .section .rodata
     .balign 64
-    .global vl_builtin_model
-    .hidden vl_builtin_model
-    .type vl_builtin_model, %object
-vl_builtin_model:
-    .incbin VEIL_MODEL_PATH
-    .global vl_builtin_model_end
-    .hidden vl_builtin_model_end
-vl_builtin_model_end:
+    .global \name
+    .hidden \name
+    .type \name, %object
+\name:
+    .incbin "\file"
+    .global \name\()_end
+    .hidden \name\()_end
+\name\()_end:
     .byte 0
+    .endm
+
+    model vl_builtin_veil_n, "veil-n.veil"
+    model vl_builtin_veil_p, "veil-p.veil"
     .section .note.GNU-stack,"",%progbits

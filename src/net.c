@@ -2,6 +2,7 @@
  * find faces in one picture. Everything it does is done by nn, scale and detect. */
 #include "net.h"
 
+#include "builtin.h"
 #include "detect.h"
 #include "frame.h"
 #include "mem.h"
@@ -22,19 +23,11 @@ struct veil_net {
     int64_t (*clock_ns)(void);
 };
 
-#ifdef VEIL_HAVE_BUILTIN_MODEL
-extern const unsigned char vl_builtin_model[], vl_builtin_model_end[];
-#endif
-
 int vl_net_parse_model(vl_model **out, const void *model, size_t size) {
-    if (model != NULL)
-        return vl_model_parse(out, model, size);
-#ifdef VEIL_HAVE_BUILTIN_MODEL
-    return vl_model_parse(out, vl_builtin_model, (size_t)(vl_builtin_model_end - vl_builtin_model));
-#else
+    if (model == NULL)
+        model = veil_model_builtin(VL_BUILTIN_DEFAULT, &size);
     *out = NULL;
-    return VEIL_E_MODEL;
-#endif
+    return model == NULL ? VEIL_E_MODEL : vl_model_parse(out, model, size);
 }
 
 int32_t vl_net_threads(int32_t wanted) {

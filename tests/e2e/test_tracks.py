@@ -57,6 +57,15 @@ class Tracks(Case):
         self.good(r)
         self.assertEqual(len(r.out.splitlines()), 26)
 
+    def test_model_by_name(self):
+        clip = self.lossless()
+        self.good(veil("detect", clip, "-s", "64x64", "--model", "veil-p"))
+        self.good(veil("detect", clip, "-s", "64x64", env={"VEIL_MODEL": "veil-p"}))
+        for r in (veil("detect", clip, "--model", "veil-q"), veil("detect", clip, env={"VEIL_MODEL": "veil-q"})):
+            self.assertEqual(r.status, 1)
+            self.assertEqual(len(r.lines), 1, r.err)
+            self.assertIn("cannot open 'veil-q'", r.lines[0])
+
     def test_detect_formats(self):
         clip = CLIP if os.path.exists(CLIP) else self.lossless()  # no faces: no lines
         rows = {}

@@ -53,6 +53,28 @@ static void runs(void **state) {
     veil_net_destroy(net);
 }
 
+static void models_have_names(void **state) {
+    (void)state;
+    size_t size = 7;
+    assert_null(veil_model_builtin("veil-q", &size));
+    assert_int_equal(size, 0);
+    assert_null(veil_model_builtin(NULL, &size));
+    assert_null(veil_model_builtin("veil-n", NULL));
+    veil_net *net = NULL;
+    if (veil_model_builtin("veil-n", &size) == NULL) { /* a library without models */
+        assert_null(veil_model_builtin("veil-p", &size));
+        assert_int_equal(veil_net_create(&net, NULL, 0, NULL), VEIL_E_MODEL);
+        return;
+    }
+    static const char *const names[] = {NULL, "veil-n", "veil-p"};
+    for (size_t i = 0; i < 3; i++) {
+        const void *model = names[i] == NULL ? NULL : veil_model_builtin(names[i], &size);
+        assert_int_equal(veil_net_create(&net, model, size, NULL), VEIL_OK);
+        assert_string_equal(veil_net_meta(net, "name"), names[i] == NULL ? "veil-n" : names[i]);
+        veil_net_destroy(net);
+    }
+}
+
 static void arguments_are_checked(void **state) {
     (void)state;
     static const uint8_t junk[300] = {1, 2, 3};
@@ -101,6 +123,7 @@ static void a_model_without_faces(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs),
+        cmocka_unit_test(models_have_names),
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(a_model_without_faces),
     };
