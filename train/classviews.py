@@ -109,14 +109,15 @@ class Speakers:
 
     @staticmethod
     def merge(faces, box, alpha, area):
-        """Faces behind the speaker vanish, half-hidden ones cost nothing."""
+        """Faces behind the speaker vanish, mostly hidden ones cost nothing; half a face is still to be found,
+        since who comes out from behind the speaker must not be seen before he is hidden."""
         boxes, kind, _ = faces
         x0, y0, x1, y1 = area
         covered = np.zeros(len(boxes))
         for k, (bx, by, bw, bh) in enumerate(boxes):
             part = alpha[max(0, int(by) - y0):max(0, int(by + bh) - y0), max(0, int(bx) - x0):max(0, int(bx + bw) - x0)]
             covered[k] = part.sum() / max(1.0, bw * bh)
-        kind = np.where(covered > 0.3, 1, kind)
+        kind = np.where(covered > 0.55, 1, kind)
         keep = covered < 0.8
         n = int(keep.sum())
         return (np.concatenate((boxes[keep], box[None].astype(np.float32))),

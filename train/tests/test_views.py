@@ -88,6 +88,21 @@ class ClassViews(unittest.TestCase):
             self.bright(view, turned, 230)
 
 
+class Composed(unittest.TestCase):
+    def test_faces_behind_the_speaker(self):
+        """Of four faces in a row a speaker covers a fifth, four tenths, six tenths and nine tenths."""
+        boxes = np.array([[0, 0, 20, 20], [30, 0, 20, 20], [60, 0, 20, 20], [90, 0, 20, 20]], np.float32)
+        alpha = np.zeros((40, 120), np.float32)
+        for (x, _, w, h), share in zip(boxes.astype(int), (0.2, 0.4, 0.6, 0.9)):
+            alpha[:int(h * share), x:x + w] = 1
+        speaker = np.array([100, 25, 15, 15], np.float32)
+        faces = boxes, np.zeros(4, np.int8), np.zeros(4, np.float32)
+        got, kind, label = classviews.Speakers.merge(faces, speaker, alpha, (0, 0, 120, 40))
+        self.assertEqual(got.tolist(), [*boxes[:3].tolist(), speaker.tolist()])
+        self.assertEqual(kind.tolist(), [0, 0, 1, 0])
+        self.assertEqual(label.tolist(), [0, 0, 0, 1])
+
+
 class Candidates(unittest.TestCase):
     def test_maps_and_layers(self):
         code = ("import sys, torch; from train.candidates import *; n = sys.argv[1]; settle(n); m = Candidate(n).eval(); "
