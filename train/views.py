@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 GREY = 114
+ENTERING = 0.4  # share of a face at the edge from which it is to be found; half of it always is
 SMALLEST = 5.0  # below this many pixels a face costs nothing, either way
 
 
@@ -48,7 +49,8 @@ def clip(faces, w, h):
     cw, ch = c[:, 2] - c[:, 0], c[:, 3] - c[:, 1]
     seen = cw * ch / area
     inside = (cx > 0) & (cx < w) & (cy > 0) & (cy < h)
-    kind = np.where(~inside | (np.sqrt(cw * ch) < SMALLEST), 1, kind).astype(np.int8)
+    # who comes in at the edge is to be found before half of his face is there
+    kind = np.where((~inside & (seen < ENTERING)) | (np.sqrt(cw * ch) < SMALLEST), 1, kind).astype(np.int8)
     keep = (seen > 0.15) & (cw > 0.5) & (ch > 0.5)
     b = np.stack((c[:, 0], c[:, 1], cw, ch), 1).astype(np.float32)
     return b[keep], kind[keep], label[keep]

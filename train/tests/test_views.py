@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train import augment, boxes, classviews
+from train import augment, boxes, classviews, views
 
 CANVAS = (320, 192)
 
@@ -86,6 +86,15 @@ class ClassViews(unittest.TestCase):
             view, turned = augment.rotate(img, faces, degrees)
             self.assertEqual(view.shape, img.shape)
             self.bright(view, turned, 230)
+
+
+class Edge(unittest.TestCase):
+    def test_who_comes_in(self):
+        """Of faces of 20 px, 11, 9 and 7 px are seen at the left edge; 3 are too few to keep; one lies in a corner."""
+        boxes = np.array([[-9, 10, 20, 20], [-11, 40, 20, 20], [-13, 70, 20, 20], [-17.5, 100, 20, 20], [90, 112, 20, 20]], np.float32)
+        got, kind, _ = views.clip((boxes, np.zeros(5, np.int8), np.zeros(5, np.float32)), 101, 124)
+        self.assertEqual(got[:, 2:].tolist(), [[11, 20], [9, 20], [7, 20], [11, 12]])
+        self.assertEqual(kind.tolist(), [0, 0, 1, 0])
 
 
 class Composed(unittest.TestCase):
