@@ -100,7 +100,7 @@ VL_INLINE __m512i to_int(const quick_finish *q, __m512i acc, int b) {
     return _mm512_cvtps_epi32(v);
 }
 
-/* The sums of some pixels, through the dip, as whole numbers of 0 and above. */
+/* The sums of some pixels, through the dip, as whole numbers of a byte's range. */
 VL_INLINE void dip_sums(const quick_finish *q, __m512i acc[][4], const int pixels,
                         const int blocks) {
     const __m512i zero = _mm512_setzero_si512();
@@ -111,14 +111,18 @@ VL_INLINE void dip_sums(const quick_finish *q, __m512i acc[][4], const int pixel
         __m512i *a = &acc[i / blocks][i % blocks], *b = &acc[j / blocks][j % blocks];
         __m512i w = _mm512_packs_epi32(to_int(q, *a, i % blocks), to_int(q, *b, j % blocks));
         w = _mm512_max_epi16(vl_dip_words_512(&q->dip, w), zero);
+        w = _mm512_min_epi16(w, _mm512_set1_epi16(255));
         *a = _mm512_unpacklo_epi16(w, zero);
         if (j != i)
             *b = _mm512_unpackhi_epi16(w, zero);
     }
 }
 
+VL_INLINE __m512i clamp_int(const quick_finish *q, __m512i i) {
+    return _mm512_min_epi32(_mm512_max_epi32(i, q->low), q->high);
+}
+
 VL_INLINE __m512i add_residual(const quick_finish *q, __m512i i, __m512i x) {
-    i = _mm512_min_epi32(_mm512_max_epi32(i, q->low), q->high);
     __m512 r = _mm512_fmadd_ps(_mm512_cvtepi32_ps(x), q->res_b, q->res_c);
     return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(i), q->res_a, r));
 }
@@ -141,7 +145,7 @@ VL_INLINE void finish_quick(const vl_conv *c, const vl_chunk *k, const quick_fin
             if (!adds || !dips)
                 acc[i][b] = to_int(q, acc[i][b], b);
             if (adds)
-                acc[i][b] = add_residual(q, acc[i][b], x[b]);
+                acc[i][b] = add_residual(q, dips ? acc[i][b] : clamp_int(q, acc[i][b]), x[b]);
         }
     }
     const int together = blocks >= 3 ? 1 : blocks == 2 ? 2 : 4; /* pixels that fill a register */
