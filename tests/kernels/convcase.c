@@ -176,6 +176,7 @@ static vl_finish finish_for(const conv_case *c, const vl_packed *p) {
         f.res_c = -RES_ZERO * f.res_b;
         f.res_low = 0.0f;
         f.res_high = 250.0f;
+        f.quick = f.quick && !c->shape.large;
     }
     return f;
 }

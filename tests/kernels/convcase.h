@@ -15,6 +15,7 @@ typedef struct {
     int32_t height, width; /* of the input */
     uint32_t act;
     bool integer, float_out, residual;
+    bool large;      /* the kernels are told that the residual's sum may leave int32 */
     bool dense_rows; /* pixels of input and output follow each other without gaps */
     int32_t in_zero, out_zero;
     float out_scale, gain; /* of bytes, and a factor to all weights; 0: the usual */

@@ -291,6 +291,7 @@ static void dips_in_every_tile(void **state) {
                             .dense_rows = width % 3 == 0,
                             .act = dips[width / 2 % 2],
                             .residual = width % 5 < 2,
+                            .large = width % 7 < 2,
                             .in_zero = 100,
                             .out_zero = (int32_t)o % 3 * 5,
                             .out_scale = scales[width % 3],
@@ -320,6 +321,7 @@ static void dips_in_depthwise(void **state) {
                             .dense_rows = width % 5 != 0,
                             .act = dips[width % 2],
                             .residual = width % 4 == 0,
+                            .large = width % 8 == 0,
                             .in_zero = 128,
                             .out_zero = width,
                             .gain = 4.0f};
