@@ -6,8 +6,10 @@
 #ifndef VL_NN_DSP_H
 #define VL_NN_DSP_H
 
+#include "dip.h"
 #include "ops.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,17 +18,19 @@
 /* What happens to the sums of a convolution before they are stored. In this order:
  *   v = fma(sum, mult[o], add[o])               float; float convolutions: v = sum + add[o]
  *   v = act(v)                                  act NONE in the quick case
+ *   v = dip(v)                                  with a dip (dip.h), whose units v has; act NONE
  *   q = rint(clamp(fma(v, inv_scale, zero), low, high))     only with out_u8
  * and with a residual (the other input of a fused ADD):
  *   v = fma(q, res_a, fma(x, res_b, res_c)), q = rint(clamp(v, res_low, res_high))     with out_u8
  *   v = v + x                                                                          float
- * `quick`: out_u8 and act NONE with scale and zero already in mult and add (inv_scale 1, zero 0),
- * and no value can leave the range of int32, the residual's included: kernels may round before they
- * clamp. */
+ * `quick`: out_u8 and act NONE with scale and zero already in mult and add, or in the dip
+ * (inv_scale 1, zero 0), and no value can leave the range of int32, the residual's included:
+ * kernels may round before they clamp. */
 typedef struct {
     int32_t out_u8, quick;
     uint32_t act; /* VL_FMT_ACT_* except PRELU */
     float act_a, act_b;
+    const vl_dip *dip;                /* of the packed weights; NULL: none */
     float inv_scale, zero, low, high; /* low, high: whole numbers 0..255 */
     const void *residual;             /* NULL: none; same type as the output */
     ptrdiff_t res_row, res_pixel;     /* bytes */
@@ -131,6 +135,11 @@ typedef struct {
     void (*add_u8)(const vl_addition *a, int32_t y0, int32_t y1);
     void (*add_f32)(const vl_addition *a, int32_t y0, int32_t y1);
 } vl_dsp;
+
+/* Is a clamp all that is left to do, but for a residual? */
+static inline bool vl_finish_clamps(const vl_finish *f) {
+    return f->quick && f->dip == NULL;
+}
 
 /* The part of a window that lies inside the picture: rows y0 <= y < y1, columns x0 <= x < x1. */
 typedef struct {

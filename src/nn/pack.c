@@ -35,6 +35,7 @@ float vl_pack_stored(const vl_blob *b, size_t i) {
 typedef struct {
     const vl_op *op;
     int32_t in_channels, out_channels, in_group, out_group; /* channels of a group */
+    double unit, zero; /* what mult and add lead to: reals (1, 0), or the finish's own units */
 } shape;
 
 /* Weight of output o from input channel c at a tap, as stored (S8: not scaled). */
@@ -163,10 +164,9 @@ static int32_t pack_floats(const shape *s, const vl_packing *k, int32_t first, i
     return n_k;
 }
 
-/* Factor and addend from the integer sum of output o to a real value, or to the output's own units
- * when the finish is a mere clamp. Returns a bound of what they can produce. */
-static float requant(const shape *s, const vl_value *in, const vl_value *out, bool own_units,
-                     int32_t o, float *mult, float *add) {
+/* Factor and addend from the integer sum of output o to the shape's units. Returns a bound of what
+ * they can produce. */
+static float requant(const shape *s, const vl_value *in, int32_t o, float *mult, float *add) {
     const vl_op *op = s->op;
     double scale = (double)((const float *)op->scales->data)[o] * (double)in->scale;
     double bias = op->bias == NULL ? 0.0 : (double)((const float *)op->bias->data)[o];
@@ -177,10 +177,8 @@ static float requant(const shape *s, const vl_value *in, const vl_value *out, bo
         most += fabs(w) * 255.0;
     }
     bias -= (double)in->zero * sum * scale;
-    if (own_units) {
-        scale /= (double)out->scale;
-        bias = bias / (double)out->scale + (double)out->zero;
-    }
+    scale /= s->unit;
+    bias = bias / s->unit + s->zero;
     *mult = (float)scale;
     *add = (float)bias;
     return (float)(most * fabs(scale) + fabs(bias));
@@ -216,12 +214,41 @@ static vl_finish finish_of(const vl_op *op, const vl_value *out, bool integer) {
     return f;
 }
 
+/* Gives a finish into bytes its units, and SiLU and hard swish their dip where it suits the output
+ * and all sums are small enough for it. */
+static int choose_units(vl_packed *p, const vl_model *m, shape *s) {
+    const vl_value *in = &m->values[s->op->in[0]], *out = &m->values[s->op->out];
+    s->unit = p->finish.quick ? (double)out->scale : 1.0;
+    s->zero = p->finish.quick ? (double)out->zero : 0.0;
+    vl_dip dip;
+    double unit = p->finish.out_u8 ? vl_dip_make(&dip, s->op->act, out->scale, out->zero) : 0.0;
+    if (!(unit > 0.0))
+        return VEIL_OK;
+    shape fine = *s;
+    fine.unit = unit;
+    for (int32_t o = 0; o < s->out_channels; o++) {
+        float mult, add;
+        if (!(requant(&fine, in, o, &mult, &add) <= QUICK_BOUND))
+            return VEIL_OK;
+    }
+    p->dip = vl_mem_alloc(1, sizeof *p->dip);
+    if (p->dip == NULL)
+        return VEIL_E_NOMEM;
+    *p->dip = dip;
+    p->finish.act = VL_FMT_ACT_NONE;
+    p->finish.inv_scale = 1.0f;
+    p->finish.zero = 0.0f;
+    p->finish.quick = 1;
+    p->finish.dip = p->dip;
+    s->unit = unit;
+    return VEIL_OK;
+}
+
 /* mult and add of one chunk's lanes. */
 static bool pack_finish(const shape *s, const vl_model *m, vl_packed *p, const vl_packing *k,
                         vl_chunk *c, float *mult, float *add) {
-    const vl_value *in = &m->values[s->op->in[0]], *out = &m->values[s->op->out];
+    const vl_value *in = &m->values[s->op->in[0]];
     bool integer = s->op->weights->dtype == VL_FMT_S8;
-    bool own_units = p->finish.out_u8 && p->finish.act == VL_FMT_ACT_NONE;
     for (int32_t i = 0; i < c->blocks * k->lanes; i++) {
         int32_t o = c->first + lane_channel(k, c->blocks, i / k->lanes, i % k->lanes);
         if (o >= s->out_channels)
@@ -230,7 +257,7 @@ static bool pack_finish(const shape *s, const vl_model *m, vl_packed *p, const v
             add[i] = s->op->bias == NULL ? 0.0f : ((const float *)s->op->bias->data)[o];
             continue;
         }
-        float bound = requant(s, in, out, own_units, o, &mult[i], &add[i]);
+        float bound = requant(s, in, o, &mult[i], &add[i]);
         if (!(bound < FLOAT_BOUND))
             return false;
         if (bound > QUICK_BOUND)
@@ -316,7 +343,7 @@ static int pack_depthwise(vl_packed *p, const vl_model *m, const shape *s) {
 
 /* The layout of depthwise_four (dsp.h). */
 static int pack_depthwise_four(vl_packed *p, const vl_model *m, const shape *s) {
-    const vl_value *in = &m->values[s->op->in[0]], *out = &m->values[s->op->out];
+    const vl_value *in = &m->values[s->op->in[0]];
     const int32_t wide = 64, channels = s->out_channels, taps = s->op->kh * s->op->kw;
     const int32_t filled = wide % channels == 0 ? wide : channels; /* with repeats */
     const bool columns = s->op->kh == 3;
@@ -339,8 +366,7 @@ static int pack_depthwise_four(vl_packed *p, const vl_model *m, const shape *s) 
             int32_t at = ((i / wide * fours + four) * wide + i % wide) * 4 + place;
             w[at] = (int8_t)weight_at(s, c, t / s->op->kw, t % s->op->kw, c);
         }
-        bool own_units = p->finish.out_u8 && p->finish.act == VL_FMT_ACT_NONE;
-        float bound = requant(s, in, out, own_units, c, &mult[i], &add[i]);
+        float bound = requant(s, in, c, &mult[i], &add[i]);
         if (!(bound < FLOAT_BOUND))
             return VEIL_E_MODEL;
         if (bound > QUICK_BOUND)
@@ -362,11 +388,17 @@ int vl_pack_conv(vl_packed *p, const vl_model *m, const vl_op *op, const vl_dsp 
     p->kind = depthwise ? (integer ? VL_DEPTHWISE_S8 : VL_DEPTHWISE_F32)
                         : (integer ? VL_CONV_S8 : VL_CONV_F32);
     p->finish = finish_of(op, out, integer);
+    int err = choose_units(p, m, &s);
+    if (err != VEIL_OK)
+        return err;
     if (p->kind == VL_DEPTHWISE_S8 && dsp->depthwise_four)
-        return pack_depthwise_four(p, m, &s);
-    if (depthwise)
-        return pack_depthwise(p, m, &s);
-    return pack_dense(p, m, &s, integer ? &dsp->pack_s8 : &dsp->pack_f32);
+        err = pack_depthwise_four(p, m, &s);
+    else if (depthwise)
+        err = pack_depthwise(p, m, &s);
+    else
+        err = pack_dense(p, m, &s, integer ? &dsp->pack_s8 : &dsp->pack_f32);
+    p->bytes += p->dip != NULL ? sizeof *p->dip : 0;
+    return err;
 }
 
 void vl_pack_free(vl_packed *p) {
@@ -374,5 +406,6 @@ void vl_pack_free(vl_packed *p) {
     vl_mem_free(p->weights);
     vl_mem_free(p->floats);
     vl_mem_free(p->taps);
+    vl_mem_free(p->dip);
     *p = (vl_packed){.kind = VL_CONV_S8};
 }

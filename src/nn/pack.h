@@ -24,6 +24,7 @@ typedef struct {
     vl_finish finish; /* residual not set */
     void *weights;
     float *floats; /* mult and add of all chunks */
+    vl_dip *dip;   /* or NULL */
     vl_tap *taps;
     size_t bytes; /* of all of the above */
 } vl_packed;

@@ -4,7 +4,8 @@
 #include "dsp.h"
 
 void vl_finish_c(const vl_finish *f, float v, const void *x, void *out) {
-    v = vl_act_apply(v, f->act, f->act_a, f->act_b);
+    v = f->dip != NULL ? (float)vl_dip_apply(f->dip, v)
+                       : vl_act_apply(v, f->act, f->act_a, f->act_b);
     if (!f->out_u8) {
         float r;
         if (x != NULL) {

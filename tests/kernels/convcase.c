@@ -55,9 +55,10 @@ static bool make_weights(conv_case *c, random_source *r) {
         else
             ((float *)weights)[i] = random_float(r, -1.0f, 1.0f);
     }
+    float gain = s->gain > 0.0f ? s->gain : 1.0f;
     for (int32_t o = 0; o < s->out_channels; o++) {
         bias[o] = random_float(r, -4.0f, 4.0f);
-        scales[o] = random_float(r, 0.001f, 0.01f);
+        scales[o] = random_float(r, 0.001f, 0.01f) * gain;
     }
     return true;
 }
@@ -106,6 +107,7 @@ static bool make_memory(conv_case *c, random_source *r) {
 
 bool conv_case_make(conv_case *c, const conv_shape *shape, uint64_t seed) {
     const conv_shape *s = shape;
+    float out_scale = s->out_scale > 0.0f ? s->out_scale : OUT_SCALE;
     random_source r = random_from(seed);
     memset(c, 0, sizeof *c);
     c->shape = *shape;
@@ -123,7 +125,7 @@ bool conv_case_make(conv_case *c, const conv_shape *shape, uint64_t seed) {
     c->values[1] = (vl_value){.name = "out",
                               .channels = s->out_channels,
                               .is_u8 = c->item_out == 1,
-                              .scale = c->item_out == 1 ? OUT_SCALE : 1.0f,
+                              .scale = c->item_out == 1 ? out_scale : 1.0f,
                               .zero = c->item_out == 1 ? s->out_zero : 0};
     c->op = (vl_op){.type = VL_FMT_OP_CONV,
                     .name = "conv",
@@ -170,10 +172,11 @@ static vl_finish finish_for(const conv_case *c, const vl_packed *p) {
         f.res_row = (ptrdiff_t)c->out_row;
         f.res_pixel = (ptrdiff_t)c->out_pixel;
         f.res_a = 0.8f;
-        f.res_b = RES_SCALE / OUT_SCALE;
+        f.res_b = RES_SCALE / c->values[1].scale;
         f.res_c = -RES_ZERO * f.res_b;
         f.res_low = 0.0f;
         f.res_high = 250.0f;
+        f.quick = f.quick && !c->shape.large;
     }
     return f;
 }
@@ -237,6 +240,7 @@ int conv_case_run(conv_case *c, const vl_dsp *dsp, const char **level) {
     int err = vl_pack_conv(&p, &c->model, &c->op, dsp);
     if (err == VEIL_OK) {
         memset(c->output, CANARY, c->output_bytes + 128);
+        c->dipped = p.finish.dip != NULL;
         bool dense = p.kind == VL_CONV_S8 || p.kind == VL_CONV_F32;
         size_t n = 1;
         for (int32_t i = 0; i < p.n_chunks; i++)
@@ -286,11 +290,11 @@ double conv_case_expect(const conv_case *c, int32_t y, int32_t x, int32_t o) {
             sum += (double)((const float *)(const void *)(c->residual + at))[o];
         return sum;
     }
-    double q = sum / (double)OUT_SCALE + s->out_zero;
+    double scale = (double)c->values[1].scale, q = sum / scale + s->out_zero;
     q = q < 0 ? 0 : q > 255 ? 255 : q;
     if (!s->residual)
         return q;
-    q = 0.8 * q + (c->residual[at + (size_t)o] - RES_ZERO) * (double)RES_SCALE / (double)OUT_SCALE;
+    q = 0.8 * q + (c->residual[at + (size_t)o] - RES_ZERO) * (double)RES_SCALE / scale;
     return q < 0 ? 0 : q > 250 ? 250 : q;
 }
 

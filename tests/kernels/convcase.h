@@ -15,8 +15,10 @@ typedef struct {
     int32_t height, width; /* of the input */
     uint32_t act;
     bool integer, float_out, residual;
+    bool large;      /* the kernels are told that the residual's sum may leave int32 */
     bool dense_rows; /* pixels of input and output follow each other without gaps */
     int32_t in_zero, out_zero;
+    float out_scale, gain; /* of bytes, and a factor to all weights; 0: the usual */
     conv_fill fill;
 } conv_shape;
 
@@ -30,6 +32,7 @@ typedef struct {
     size_t in_pixel, in_row, out_pixel, out_row, item_in, item_out; /* bytes */
     uint8_t *input, *output, *residual;
     size_t input_bytes, output_bytes;
+    bool dipped; /* the last run had an activation's dip (nn/dip.h) */
 } conv_case;
 
 /* False: out of memory or an empty output. */

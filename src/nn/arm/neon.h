@@ -28,6 +28,35 @@ VL_INLINE float32x4_t vl_adding_neon(const vl_finish *f, float32x4_t v, uint16x4
     return vfmaq_n_f32(r, v, f->res_a);
 }
 
+/* A table of a dip: its words' bytes. */
+VL_INLINE uint8x16x4_t vl_dip_table_neon(const int16_t *table) {
+    const uint8_t *p = (const uint8_t *)table;
+    return (uint8x16x4_t){{vld1q_u8(p), vld1q_u8(p + 16), vld1q_u8(p + 32), vld1q_u8(p + 48)}};
+}
+
+/* vl_dip_apply on 16-bit numbers, but for the rounding to them. */
+VL_INLINE int16x8_t vl_dip_words_neon(const vl_dip *d, int16x8_t q) {
+    uint16x8_t a =
+        vminq_u16(vreinterpretq_u16_s16(vabsq_s16(q)), vdupq_n_u16((uint16_t)VL_DIP_LIMIT));
+    /* a word's two bytes lie at 2 part and 2 part + 1 */
+    uint8x16_t at = vreinterpretq_u8_u16(
+        vmlaq_n_u16(vdupq_n_u16(0x0100), vshrq_n_u16(a, VL_DIP_SHIFT), 0x0202));
+    int16x8_t base = vreinterpretq_s16_u8(vqtbl4q_u8(vl_dip_table_neon(d->base), at));
+    int16x8_t slope = vreinterpretq_s16_u8(vqtbl4q_u8(vl_dip_table_neon(d->slope), at));
+    int16x8_t line = vaddq_s16(vqrdmulhq_s16(vreinterpretq_s16_u16(a), slope), base);
+    return vqrdmulhq_n_s16(vqaddq_s16(vmaxq_s16(q, vdupq_n_s16(0)), line), d->factor);
+}
+
+/* Whole numbers, rounded to nearest. */
+VL_INLINE int16x8_t vl_words_neon(float32x4_t a, float32x4_t b) {
+    return vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(a)), vqmovn_s32(vcvtnq_s32_f32(b)));
+}
+
+VL_INLINE void vl_floats_neon(int16x8_t w, float32x4_t v[2]) {
+    v[0] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(w)));
+    v[1] = vcvtq_f32_s32(vmovl_high_s16(w));
+}
+
 /* Sums of up to 16 channels, n of them valid; out and residual point to the first one's. */
 VL_INLINE void vl_finish_16_neon(const vl_finish *f, const float *mult, const float *add,
                                  const int32x4_t sum[4], uint8_t *out, const uint8_t *residual,
@@ -43,7 +72,16 @@ VL_INLINE void vl_finish_16_neon(const vl_finish *f, const float *mult, const fl
         return;
     }
     uint8_t all[16] = {0};
+    int16x8_t low_words = vl_words_neon(v[0], v[1]), high_words = vl_words_neon(v[2], v[3]);
+    if (f->dip != NULL) {
+        low_words = vl_dip_words_neon(f->dip, low_words);
+        high_words = vl_dip_words_neon(f->dip, high_words);
+    }
     if (residual != NULL) {
+        if (f->dip != NULL) {
+            vl_floats_neon(low_words, v);
+            vl_floats_neon(high_words, v + 2);
+        }
         memcpy(all, residual, n < 16 ? (size_t)n : 16);
         uint8x16_t x = vld1q_u8(all);
         uint16x8_t low = vmovl_u8(vget_low_u8(x)), high = vmovl_u8(vget_high_u8(x));
@@ -51,12 +89,10 @@ VL_INLINE void vl_finish_16_neon(const vl_finish *f, const float *mult, const fl
         v[1] = vl_adding_neon(f, v[1], vget_high_u16(low));
         v[2] = vl_adding_neon(f, v[2], vget_low_u16(high));
         v[3] = vl_adding_neon(f, v[3], vget_high_u16(high));
+        low_words = vl_words_neon(v[0], v[1]);
+        high_words = vl_words_neon(v[2], v[3]);
     }
-    int16x8_t low =
-        vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v[0])), vqmovn_s32(vcvtnq_s32_f32(v[1])));
-    int16x8_t high =
-        vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v[2])), vqmovn_s32(vcvtnq_s32_f32(v[3])));
-    uint8x16_t q = vcombine_u8(vqmovun_s16(low), vqmovun_s16(high));
+    uint8x16_t q = vcombine_u8(vqmovun_s16(low_words), vqmovun_s16(high_words));
     q = vmaxq_u8(q, vdupq_n_u8((uint8_t)(residual != NULL ? f->res_low : f->low)));
     q = vminq_u8(q, vdupq_n_u8((uint8_t)(residual != NULL ? f->res_high : f->high)));
     if (n >= 16) {

@@ -91,6 +91,10 @@ VL_INLINE void sixteen_pixel(const sixteen *s, const uint8_t *in, uint8_t *out,
         return;
     }
     __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(v), _mm256_cvtps_epi32(w));
+    if (f->dip != NULL) {
+        const vl_dip_256 dip = vl_dip_load_256(f->dip);
+        words = vl_dip_words_256(&dip, words);
+    }
     __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(words, words), 0x08);
     __m128i q = _mm_max_epu8(_mm256_castsi256_si128(bytes), _mm_set1_epi8((char)(uint8_t)f->low));
     store_16(out + s->first, _mm_min_epu8(q, _mm_set1_epi8((char)(uint8_t)f->high)), s->n);

@@ -60,6 +60,56 @@ VL_INLINE __m256 vl_act_256(__m256 v, uint32_t act, float a, float b) {
     }
 }
 
+/* A dip in registers: eight numbers of a table in each half, those after the first eight as
+ * differences (exclusive or) to the ones eight before. */
+typedef struct {
+    __m256i base[4], slope[4], factor;
+} vl_dip_256;
+
+VL_INLINE void vl_dip_table_256(const int16_t *table, __m256i out[4]) {
+    for (int k = 3; k >= 0; k--) {
+        const __m128i *p = (const __m128i *)(const void *)(table + 8 * k);
+        out[k] = _mm256_broadcastsi128_si256(_mm_loadu_si128(p));
+        if (k < 3)
+            out[k + 1] = _mm256_xor_si256(out[k + 1], out[k]);
+    }
+}
+
+VL_INLINE vl_dip_256 vl_dip_load_256(const vl_dip *d) {
+    vl_dip_256 r = {.factor = _mm256_set1_epi16(d->factor)};
+    vl_dip_table_256(d->base, r.base);
+    vl_dip_table_256(d->slope, r.slope);
+    return r;
+}
+
+/* vl_dip_apply on 16-bit numbers, but for the rounding to them. A byte shuffle looks 16 bytes up by
+ * the low four bits of an index and gives 0 for a negative one; so of the differences only those up
+ * to the wanted table count. */
+VL_INLINE __m256i vl_dip_words_256(const vl_dip_256 *d, __m256i q) {
+    __m256i a = _mm256_min_epu16(_mm256_abs_epi16(q), _mm256_set1_epi16(VL_DIP_LIMIT));
+    __m256i part = _mm256_srli_epi16(a, VL_DIP_SHIFT); /* its two bytes: 2 part, 2 part + 1 */
+    __m256i at = _mm256_mullo_epi16(part, _mm256_set1_epi16(0x0202));
+    at = _mm256_or_si256(at, _mm256_set1_epi16(0x0100));
+    __m256i base = _mm256_shuffle_epi8(d->base[0], at);
+    __m256i slope = _mm256_shuffle_epi8(d->slope[0], at);
+#pragma GCC unroll 3
+    for (int k = 1; k < 4; k++) {
+        at = _mm256_sub_epi8(at, _mm256_set1_epi8(16));
+        base = _mm256_xor_si256(base, _mm256_shuffle_epi8(d->base[k], at));
+        slope = _mm256_xor_si256(slope, _mm256_shuffle_epi8(d->slope[k], at));
+    }
+    __m256i line = _mm256_add_epi16(_mm256_mulhrs_epi16(a, slope), base);
+    __m256i x = _mm256_adds_epi16(_mm256_max_epi16(q, _mm256_setzero_si256()), line);
+    return _mm256_mulhrs_epi16(x, d->factor);
+}
+
+VL_INLINE __m256 vl_dip_floats_256(const vl_dip *d, __m256 v) {
+    const vl_dip_256 dip = vl_dip_load_256(d);
+    __m256i q = _mm256_cvtps_epi32(v);
+    q = vl_dip_words_256(&dip, _mm256_packs_epi32(q, q));
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_unpacklo_epi16(q, q), 16));
+}
+
 /* All ones in the first n of 8 lanes. */
 VL_INLINE __m256i vl_first_256(int32_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -90,7 +140,7 @@ VL_INLINE void vl_store_8(uint8_t *p, __m256i v, int32_t n) {
  * index of the first channel; out and residual point to channel 0 of the pixel. */
 VL_INLINE void vl_finish_256(const vl_finish *f, __m256 v, uint8_t *out, const uint8_t *residual,
                              int32_t at, int32_t n) {
-    v = vl_act_256(v, f->act, f->act_a, f->act_b);
+    v = f->dip != NULL ? vl_dip_floats_256(f->dip, v) : vl_act_256(v, f->act, f->act_a, f->act_b);
     if (!f->out_u8) {
         __m256i m = vl_first_256(n);
         if (residual != NULL)

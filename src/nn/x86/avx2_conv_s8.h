@@ -26,13 +26,22 @@ VL_INLINE __m128i load_16(const uint8_t *p, int32_t n) {
     return _mm_loadu_si128((const __m128i *)(const void *)p);
 }
 
-/* The sums of a pixel's 16 channels as 16-bit values; residual: the pixel's, or NULL. */
+/* The sums of a pixel's 16 channels as 16-bit values; residual: the pixel's, or NULL; dip: or NULL.
+ */
 VL_INLINE __m256i to_words(const vl_conv *c, const vl_chunk *k, __m256i a, __m256i b,
-                           const uint8_t *residual) {
+                           const uint8_t *residual, const vl_dip_256 *dip) {
+    const __m256i zero = _mm256_setzero_si256();
     a = to_int(k, a, 0);
     b = to_int(k, b, 1);
+    if (dip != NULL) {
+        __m256i w = vl_dip_words_256(dip, _mm256_packs_epi32(a, b));
+        if (residual == NULL)
+            return w;
+        w = _mm256_max_epi16(w, zero);
+        a = _mm256_unpacklo_epi16(w, zero);
+        b = _mm256_unpackhi_epi16(w, zero);
+    }
     if (residual != NULL) {
-        const __m256i zero = _mm256_setzero_si256();
         __m256i x = _mm256_cvtepu8_epi16(load_16(residual + k->first, k->n));
         a = to_int_adding(&c->finish, a, _mm256_unpacklo_epi16(x, zero));
         b = to_int_adding(&c->finish, b, _mm256_unpackhi_epi16(x, zero));
@@ -68,22 +77,35 @@ static void finish_general(const vl_conv *c, const vl_chunk *k, const __m256i *a
     }
 }
 
+/* With a residual, a dip or both. */
+VL_INLINE void finish_each(const vl_conv *c, const vl_chunk *k, const __m256i *acc, uint8_t *out,
+                           const uint8_t *residual, int pixels, const vl_dip_256 *dip) {
+    const vl_finish *f = &c->finish;
+    const __m128i low = _mm_set1_epi8((char)(uint8_t)(residual != NULL ? f->res_low : f->low));
+    const __m128i high = _mm_set1_epi8((char)(uint8_t)(residual != NULL ? f->res_high : f->high));
+    for (int i = 0; i < pixels; i++) {
+        const uint8_t *x = residual != NULL ? residual + i * f->res_pixel : NULL;
+        __m256i v = to_words(c, k, acc[2 * i], acc[2 * i + 1], x, dip);
+        v = _mm256_permute4x64_epi64(_mm256_packus_epi16(v, v), 0xd8);
+        __m128i bytes = _mm_min_epu8(_mm_max_epu8(_mm256_castsi256_si128(v), low), high);
+        store_16(out + i * c->out_pixel + k->first, bytes, k->n);
+    }
+}
+
 /* Ends that are rarer than a clamp share their code: the sums come through memory. */
 static __attribute__((noinline)) void finish_other(const vl_conv *c, const vl_chunk *k,
                                                    const __m256i *acc, uint8_t *out,
                                                    const uint8_t *residual, int pixels) {
-    const vl_finish *f = &c->finish;
-    if (!f->quick) {
+    if (!c->finish.quick) {
         finish_general(c, k, acc, out, residual, pixels);
-        return;
-    }
-    const __m128i low = _mm_set1_epi8((char)(uint8_t)f->res_low);
-    const __m128i high = _mm_set1_epi8((char)(uint8_t)f->res_high);
-    for (int i = 0; i < pixels; i++, residual += f->res_pixel) {
-        __m256i v = to_words(c, k, acc[2 * i], acc[2 * i + 1], residual);
-        v = _mm256_permute4x64_epi64(_mm256_packus_epi16(v, v), 0xd8);
-        __m128i bytes = _mm_min_epu8(_mm_max_epu8(_mm256_castsi256_si128(v), low), high);
-        store_16(out + i * c->out_pixel + k->first, bytes, k->n);
+    } else if (c->finish.dip == NULL) {
+        finish_each(c, k, acc, out, residual, pixels, NULL);
+    } else {
+        const vl_dip_256 dip = vl_dip_load_256(c->finish.dip);
+        if (residual == NULL)
+            finish_each(c, k, acc, out, NULL, pixels, &dip);
+        else
+            finish_each(c, k, acc, out, residual, pixels, &dip);
     }
 }
 
@@ -126,7 +148,7 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
         w += 2 * k->alone[0];
         multiply(acc, in, c->in_pixel, offset, k->alone[1], w, pixels, 2);
     }
-    if (!c->finish.quick || residual != NULL) {
+    if (!vl_finish_clamps(&c->finish) || residual != NULL) {
         __m256i spilled[6 * 2];
 #pragma GCC unroll 16
         for (int i = 0; i < pixels; i++) {
@@ -142,8 +164,8 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i += 2) {
         const int j = i + 1 < pixels ? i + 1 : i;
-        __m256i v = _mm256_packus_epi16(to_words(c, k, acc[i][0], acc[i][1], NULL),
-                                        to_words(c, k, acc[j][0], acc[j][1], NULL));
+        __m256i v = _mm256_packus_epi16(to_words(c, k, acc[i][0], acc[i][1], NULL, NULL),
+                                        to_words(c, k, acc[j][0], acc[j][1], NULL, NULL));
         v = _mm256_permute4x64_epi64(_mm256_min_epu8(_mm256_max_epu8(v, low), high), 0xd8);
         store_16(out + i * c->out_pixel, _mm256_castsi256_si128(v), k->n);
         if (j != i)

@@ -7,7 +7,6 @@
 #include "nn/dsp.h"
 
 #include <immintrin.h>
-#include <stdbool.h>
 
 #define VL_INLINE static inline __attribute__((always_inline))
 
@@ -59,6 +58,33 @@ VL_INLINE __m512 vl_act_512(__m512 v, uint32_t act, float a, float b) {
     }
 }
 
+/* A dip in registers. */
+typedef struct {
+    __m512i base, slope, factor;
+} vl_dip_512;
+
+VL_INLINE vl_dip_512 vl_dip_load_512(const vl_dip *d) {
+    return (vl_dip_512){_mm512_loadu_si512(d->base), _mm512_loadu_si512(d->slope),
+                        _mm512_set1_epi16(d->factor)};
+}
+
+/* vl_dip_apply on 16-bit numbers, but for the rounding to them. */
+VL_INLINE __m512i vl_dip_words_512(const vl_dip_512 *d, __m512i q) {
+    __m512i a = _mm512_min_epu16(_mm512_abs_epi16(q), _mm512_set1_epi16(VL_DIP_LIMIT));
+    __m512i part = _mm512_srli_epi16(a, VL_DIP_SHIFT);
+    __m512i line = _mm512_mulhrs_epi16(a, _mm512_permutexvar_epi16(part, d->slope));
+    line = _mm512_add_epi16(line, _mm512_permutexvar_epi16(part, d->base));
+    __m512i x = _mm512_adds_epi16(_mm512_max_epi16(q, _mm512_setzero_si512()), line);
+    return _mm512_mulhrs_epi16(x, d->factor);
+}
+
+VL_INLINE __m512 vl_dip_floats_512(const vl_dip *d, __m512 v) {
+    const vl_dip_512 dip = vl_dip_load_512(d);
+    __m256i q = _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v));
+    __m512i y = vl_dip_words_512(&dip, _mm512_castsi256_si512(q));
+    return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm512_castsi512_si256(y)));
+}
+
 /* The first n of 16 lanes. */
 VL_INLINE __mmask16 vl_first_512(int32_t n) {
     uint32_t mask = n >= 16 ? 0xffffu : n <= 0 ? 0 : (1u << n) - 1;
@@ -70,7 +96,7 @@ VL_INLINE __mmask16 vl_first_512(int32_t n) {
 VL_INLINE void vl_finish_512(const vl_finish *f, __m512 v, uint8_t *out, const uint8_t *residual,
                              int32_t at, int32_t n) {
     __mmask16 m = vl_first_512(n);
-    v = vl_act_512(v, f->act, f->act_a, f->act_b);
+    v = f->dip != NULL ? vl_dip_floats_512(f->dip, v) : vl_act_512(v, f->act, f->act_a, f->act_b);
     if (!f->out_u8) {
         if (residual != NULL)
             v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(m, residual + 4 * at));

@@ -36,9 +36,9 @@ VL_INLINE void tile(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint
                 DOT(acc[i][b], v, wb[b]);
         }
     }
-    if (c->finish.quick && residual == NULL) {
-        const quick_finish quick = quick_constants(&c->finish, k, blocks, false);
-        finish_quick(c, k, &quick, acc, out, NULL, pixels, blocks, false);
+    if (vl_finish_clamps(&c->finish) && residual == NULL) {
+        const quick_finish quick = quick_constants(&c->finish, k, blocks, false, false);
+        finish_quick(c, k, &quick, acc, out, NULL, pixels, blocks, false, false);
         return;
     }
     /* Rarer ends share their code: the sums take the way through memory. */
@@ -74,9 +74,9 @@ VL_INLINE __m512i load_four(const uint8_t *p) {
 }
 
 /* width is a multiple of 4; out pixels follow each other. */
-static void stem_row(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint8_t *out,
-                     int32_t width) {
-    const quick_finish q = quick_constants(&c->finish, k, 1, false);
+VL_INLINE void stem_row(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uint8_t *out,
+                        int32_t width, const bool dips) {
+    const quick_finish q = quick_constants(&c->finish, k, 1, false, dips);
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m512i w[9];
 #pragma GCC unroll 9
@@ -93,8 +93,13 @@ static void stem_row(const vl_conv *c, const vl_chunk *k, const uint8_t *in, uin
                 DOT(acc[p], load_four(row[i / 3] + 8 * x + 8 * p + 4 * (i % 3)), w[i]);
             acc[p] = to_int(&q, acc[p], 0);
         }
-        __m512i bytes = to_bytes(acc[0], acc[1], acc[2], acc[3]);
-        bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, q.low_byte), q.high_byte);
+        __m512i bytes;
+        if (dips) {
+            bytes = to_bytes_dipped(&q.dip, acc[0], acc[1], acc[2], acc[3]);
+        } else {
+            bytes = to_bytes(acc[0], acc[1], acc[2], acc[3]);
+            bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, q.low_byte), q.high_byte);
+        }
         _mm512_storeu_si512(out + 16 * x, _mm512_permutexvar_epi32(order, bytes));
     }
 }
@@ -108,7 +113,10 @@ void vl_conv_s8_avx512vnni(const vl_conv *c, int32_t y0, int32_t y1) {
     for (int32_t y = y0; y < y1; y++) {
         const uint8_t *in = c->in + y * c->in_row;
         uint8_t *out = c->out + y * c->out_row;
-        stem_row(c, c->chunk, in, out, width);
+        if (c->finish.dip == NULL)
+            stem_row(c, c->chunk, in, out, width, false);
+        else
+            stem_row(c, c->chunk, in, out, width, true);
         if (width < c->width)
             vl_conv_row(c, c->chunk, &tiles, in + width * c->in_pixel, out + width * c->out_pixel,
                         NULL, c->width - width);

@@ -16,6 +16,12 @@ VL_INLINE __m512i to_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
     return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
 }
 
+/* The same with a dip on the way. */
+VL_INLINE __m512i to_bytes_dipped(const vl_dip_512 *t, __m512i a, __m512i b, __m512i c, __m512i d) {
+    return _mm512_packus_epi16(vl_dip_words_512(t, _mm512_packs_epi32(a, b)),
+                               vl_dip_words_512(t, _mm512_packs_epi32(c, d)));
+}
+
 /* Of avx512vnni_finish.c: the end of n pixels that follow each other, sums as
  * [pixel][vector][lane], 64-byte aligned; out and residual point to the first pixel's channel 0. */
 void vl_finish_sums_512(const vl_conv *c, const vl_chunk *k, const int32_t *sums, uint8_t *out,

@@ -16,21 +16,32 @@ typedef struct {
     int32_t offset[MAX_TAPS];
 } job;
 
-static void finish_general(const job *j, const __m512i sum[4], int32_t chunk, uint8_t *out,
-                           const uint8_t *residual, int32_t n) {
-    const float *mult = j->d->mult + 64 * chunk, *add = j->d->add + 64 * chunk;
-    __m512 v[4];
-    for (int q = 0; q < 4; q++)
-        v[q] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[q]), _mm512_load_ps(mult + 16 * q),
-                               _mm512_load_ps(add + 16 * q));
-    vl_plain_order_4(v);
-    for (int32_t c = 0; c < n && c < 64; c += 16)
-        vl_finish_512(&j->d->finish, v[c / 16], out, residual, 64 * chunk + c, n - c);
+VL_INLINE __m512 to_float(__m512i sum, const float *mult, const float *add) {
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_load_ps(mult), _mm512_load_ps(add));
 }
 
 VL_INLINE __m512i to_int(__m512i sum, const float *mult, const float *add) {
-    __m512 v = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_load_ps(mult), _mm512_load_ps(add));
-    return _mm512_cvtps_epi32(v);
+    return _mm512_cvtps_epi32(to_float(sum, mult, add));
+}
+
+static void finish_general(const job *j, const __m512i sum[4], int32_t chunk, uint8_t *out,
+                           const uint8_t *residual, int32_t n) {
+    const vl_finish *f = &j->d->finish;
+    const float *mult = j->d->mult + 64 * chunk, *add = j->d->add + 64 * chunk;
+    if (f->quick && residual == NULL) { /* not a mere clamp: a dip */
+        const vl_dip_512 dip = vl_dip_load_512(f->dip);
+        __m512i v = to_bytes_dipped(
+            &dip, to_int(sum[0], mult, add), to_int(sum[1], mult + 16, add + 16),
+            to_int(sum[2], mult + 32, add + 32), to_int(sum[3], mult + 48, add + 48));
+        store_64(out + 64 * chunk, v, n);
+        return;
+    }
+    __m512 v[4];
+    for (int q = 0; q < 4; q++)
+        v[q] = to_float(sum[q], mult + 16 * q, add + 16 * q);
+    vl_plain_order_4(v);
+    for (int32_t c = 0; c < n && c < 64; c += 16)
+        vl_finish_512(f, v[c / 16], out, residual, 64 * chunk + c, n - c);
 }
 
 VL_INLINE void finish_quick(const job *j, const __m512i sum[4], uint8_t *out, int32_t chunk,
@@ -45,7 +56,7 @@ VL_INLINE void finish_quick(const job *j, const __m512i sum[4], uint8_t *out, in
 }
 
 static bool is_quick(const vl_depthwise *d) {
-    return d->finish.quick && d->finish.residual == NULL;
+    return vl_finish_clamps(&d->finish) && d->finish.residual == NULL;
 }
 
 /* Up to 64 channels of one pixel from their sums. */

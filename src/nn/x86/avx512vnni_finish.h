@@ -43,10 +43,11 @@ VL_INLINE void finish_general(const vl_conv *c, const vl_chunk *k, const __m512i
 typedef struct {
     __m512 mult[4], add[4], res_a, res_b, res_c;
     __m512i low, high, low_byte, high_byte;
+    vl_dip_512 dip;
 } quick_finish;
 
 VL_INLINE quick_finish quick_constants(const vl_finish *f, const vl_chunk *k, const int blocks,
-                                       const bool adds) {
+                                       const bool adds, const bool dips) {
     quick_finish q;
 #pragma GCC unroll 4
     for (int b = 0; b < blocks; b++) {
@@ -62,6 +63,8 @@ VL_INLINE quick_finish quick_constants(const vl_finish *f, const vl_chunk *k, co
         q.res_b = _mm512_set1_ps(f->res_b);
         q.res_c = _mm512_set1_ps(f->res_c);
     }
+    if (dips)
+        q.dip = vl_dip_load_512(f->dip);
     return q;
 }
 
@@ -97,8 +100,29 @@ VL_INLINE __m512i to_int(const quick_finish *q, __m512i acc, int b) {
     return _mm512_cvtps_epi32(v);
 }
 
-VL_INLINE __m512i to_int_adding(const quick_finish *q, __m512i acc, __m512i x, int b) {
-    __m512i i = _mm512_min_epi32(_mm512_max_epi32(to_int(q, acc, b), q->low), q->high);
+/* The sums of some pixels, through the dip, as whole numbers of a byte's range. */
+VL_INLINE void dip_sums(const quick_finish *q, __m512i acc[][4], const int pixels,
+                        const int blocks) {
+    const __m512i zero = _mm512_setzero_si512();
+    const int n = pixels * blocks;
+#pragma GCC unroll 16
+    for (int i = 0; i < n; i += 2) {
+        const int j = i + 1 < n ? i + 1 : i;
+        __m512i *a = &acc[i / blocks][i % blocks], *b = &acc[j / blocks][j % blocks];
+        __m512i w = _mm512_packs_epi32(to_int(q, *a, i % blocks), to_int(q, *b, j % blocks));
+        w = _mm512_max_epi16(vl_dip_words_512(&q->dip, w), zero);
+        w = _mm512_min_epi16(w, _mm512_set1_epi16(255));
+        *a = _mm512_unpacklo_epi16(w, zero);
+        if (j != i)
+            *b = _mm512_unpackhi_epi16(w, zero);
+    }
+}
+
+VL_INLINE __m512i clamp_int(const quick_finish *q, __m512i i) {
+    return _mm512_min_epi32(_mm512_max_epi32(i, q->low), q->high);
+}
+
+VL_INLINE __m512i add_residual(const quick_finish *q, __m512i i, __m512i x) {
     __m512 r = _mm512_fmadd_ps(_mm512_cvtepi32_ps(x), q->res_b, q->res_c);
     return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(i), q->res_a, r));
 }
@@ -106,17 +130,23 @@ VL_INLINE __m512i to_int_adding(const quick_finish *q, __m512i acc, __m512i x, i
 /* The sums of some pixels; they are changed. */
 VL_INLINE void finish_quick(const vl_conv *c, const vl_chunk *k, const quick_finish *q,
                             __m512i acc[][4], uint8_t *out, const uint8_t *residual,
-                            const int pixels, const int blocks, const bool adds) {
+                            const int pixels, const int blocks, const bool adds, const bool dips) {
     const ptrdiff_t next = c->out_pixel;
     out += k->first;
+    if (adds && dips)
+        dip_sums(q, acc, pixels, blocks);
 #pragma GCC unroll 16
     for (int i = 0; i < pixels; i++) {
         __m512i x[4];
         if (adds)
             load_residual(residual + i * c->finish.res_pixel + k->first, k->n, blocks, x);
 #pragma GCC unroll 4
-        for (int b = 0; b < blocks; b++)
-            acc[i][b] = adds ? to_int_adding(q, acc[i][b], x[b], b) : to_int(q, acc[i][b], b);
+        for (int b = 0; b < blocks; b++) {
+            if (!adds || !dips)
+                acc[i][b] = to_int(q, acc[i][b], b);
+            if (adds)
+                acc[i][b] = add_residual(q, dips ? acc[i][b] : clamp_int(q, acc[i][b]), x[b]);
+        }
     }
     const int together = blocks >= 3 ? 1 : blocks == 2 ? 2 : 4; /* pixels that fill a register */
 #pragma GCC unroll 16
@@ -127,8 +157,10 @@ VL_INLINE void finish_quick(const vl_conv *c, const vl_chunk *k, const quick_fin
             int p = i + j / blocks < pixels ? i + j / blocks : pixels - 1;
             v[j] = acc[p][blocks == 3 && j == 3 ? 2 : j % blocks];
         }
-        __m512i bytes = to_bytes(v[0], v[1], v[2], v[3]);
-        bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, q->low_byte), q->high_byte);
+        __m512i bytes = dips && !adds ? to_bytes_dipped(&q->dip, v[0], v[1], v[2], v[3])
+                                      : to_bytes(v[0], v[1], v[2], v[3]);
+        if (adds || !dips) /* a dip's bounds are those of a byte */
+            bytes = _mm512_min_epu8(_mm512_max_epu8(bytes, q->low_byte), q->high_byte);
         if (blocks == 3) /* drop every fourth group of four */
             bytes = _mm512_permutexvar_epi32(
                 _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0), bytes);
