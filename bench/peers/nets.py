@@ -149,7 +149,7 @@ class Scrfd2500M(Staged):
 
 
 NETS = {"YuNet_s": YuNet, "SCRFD-500M": Scrfd500M, "SCRFD-2.5G": Scrfd2500M,
-        "veil-n": lambda: Detector("veil-n")}
+        "veil-n": lambda: Detector("veil-n"), "veil-p": lambda: Detector("veil-p")}
 
 
 def make(name):
