@@ -31,6 +31,7 @@
 #define SEED_SCORE      0.20f /* weak detections at the picture's edge that start a track ... */
 #define SEED_SUM_S      0.10f /* ... by this sum of scores over time: 400 ms of 0.25 */
 #define SEED_EDGE       0.01f /* of the shorter side */
+#define ENTER_PER_S     0.02f /* of the shorter side: slower, a camera brings nothing in */
 #define SEED_GAP_NS     250000000
 #define SEED_OVERLAP    0.3f
 #define DAMP_S          0.4f /* a lost face's velocity fades */
@@ -544,12 +545,30 @@ static int start_steady(vl_tracker *t, const vl_track_rules *rules, const veil_d
     return VEIL_OK;
 }
 
-/* Where no frame waits for the next ones, a face must be hidden before the network is sure of it.
- * What it takes for one in passing goes as soon as it does. */
+/* Does the camera's movement bring this place into the picture, at the edge where it lies? Large
+ * ones are left out, as start_steady does, except for slivers of a face. */
+static bool is_coming_in(vl_rect b, const vl_track_rules *rules, const vl_motion *camera,
+                         int64_t dt_ns) {
+    float side = side_px(rules), near = SEED_EDGE * side;
+    float least = ENTER_PER_S * side * (float)dt_ns * NS; /* px */
+    float x = b.x + b.w / 2, y = b.y + b.h / 2, to_x = x, to_y = y;
+    if (dt_ns <= 0 || fminf(b.w, b.h) > LARGE * side)
+        return false;
+    vl_motion_point(camera, &to_x, &to_y);
+    return (b.x < near && to_x - x > least) || (b.y < near && to_y - y > least) ||
+           (b.x + b.w > rules->width_px - near && x - to_x > least) ||
+           (b.y + b.h > rules->height_px - near && y - to_y > least);
+}
+
+/* Where no frame waits for the next ones, a face must be hidden before the network is sure of it;
+ * one that a moving camera brings in, as soon as there is anything of it. What is taken for one in
+ * passing goes as soon as it does. */
 static int start_early(vl_tracker *t, const vl_track_rules *rules, const veil_detection *dets,
-                       size_t n, int64_t pts_ns) {
-    for (size_t i = 0; i < n && dets[i].score >= rules->early_score; i++) {
-        if (t->det_used[i] || at_track(t, rect_of(&dets[i])))
+                       size_t n, const vl_motion *camera, int64_t pts_ns, int64_t dt_ns) {
+    for (size_t i = 0; i < n && dets[i].score >= rules->low_score; i++) {
+        vl_rect b = rect_of(&dets[i]);
+        if (t->det_used[i] || at_track(t, b) ||
+            (dets[i].score < rules->early_score && !is_coming_in(b, rules, camera, dt_ns)))
             continue;
         t->det_used[i] = 1;
         int err = start(t, rules, &dets[i], pts_ns);
@@ -603,7 +622,7 @@ int vl_track_step(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
         if (rules->kind == VEIL_TRACKER_BYTETRACK)
             err = start_steady(t, rules, dets, n_dets, pts_ns);
         if (err == VEIL_OK && rules->early_score > 0)
-            err = start_early(t, rules, dets, n_dets, pts_ns);
+            err = start_early(t, rules, dets, n_dets, camera, pts_ns, dt_ns);
         if (err != VEIL_OK)
             return err;
     }

@@ -71,6 +71,46 @@ static void early_tracks_are_hardly_held(void **state) {
     }
 }
 
+/* Tracks that one frame with detection d starts, when the camera moves things by tx, ty px. */
+static size_t started(veil_detection d, float tx, float ty) {
+    static const veil_detection none;
+    vl_tracker *t = make();
+    vl_track_rules rules = byte_rules;
+    rules.early_score = 0.16f;
+    vl_motion pan = vl_motion_none();
+    pan.tx = tx;
+    pan.ty = ty;
+    size_t n;
+    assert_int_equal(vl_track_step(t, &rules, 0, &pan, &none, 0), VEIL_OK);
+    assert_int_equal(vl_track_step(t, &rules, FRAME_NS, &pan, &d, 1), VEIL_OK);
+    (void)vl_track_list(t, &n);
+    vl_track_destroy(t);
+    return n;
+}
+
+/* Where the camera brings in what lies at the picture's edge, the weakest detection hides it. */
+static void what_comes_in_is_hidden_at_once(void **state) {
+    (void)state;
+    const float s = 0.12f;
+    const veil_detection left = det(15, 300, 40, s), right = det(1268, 300, 40, s);
+    const veil_detection top = det(600, 15, 40, s), bottom = det(600, 708, 40, s);
+    assert_int_equal(started(left, 5, 0), 1);
+    assert_int_equal(started(right, -5, 0), 1);
+    assert_int_equal(started(top, 0, 5), 1);
+    assert_int_equal(started(bottom, 0, -5), 1);
+    assert_int_equal(started(left, -5, 0), 0); /* going out */
+    assert_int_equal(started(right, 5, 0), 0);
+    assert_int_equal(started(top, 0, -5), 0);
+    assert_int_equal(started(bottom, 0, 5), 0);
+    assert_int_equal(started(left, 0, 5), 0); /* along the edge */
+    assert_int_equal(started(left, 0.2f, 0), 0);
+    assert_int_equal(started(left, 0, 0), 0);
+    assert_int_equal(started(det(600, 300, 40, s), 5, 0), 0); /* not at the edge */
+    assert_int_equal(started(det(15, 300, 40, 0.09f), 5, 0), 0);
+    assert_int_equal(started(det(15, 300, 200, s), 5, 0), 0); /* an arm or a coat */
+    assert_int_equal(started((veil_detection){0, 200, 40, 200, s, 0.5f}, 5, 0), 1); /* a sliver */
+}
+
 /* Two faces walk through each other: each keeps its id, because their velocities differ. */
 static void crossing_keeps_ids(void **state) {
     (void)state;
@@ -395,6 +435,7 @@ int main(void) {
         cmocka_unit_test(crossing_keeps_ids),
         cmocka_unit_test(weak_continues_but_does_not_start),
         cmocka_unit_test(early_tracks_are_hardly_held),
+        cmocka_unit_test(what_comes_in_is_hidden_at_once),
         cmocka_unit_test(large_must_be_proven),
         cmocka_unit_test(weak_at_the_edge_starts_late),
         cmocka_unit_test(lost_stays_where_it_was),
