@@ -13,6 +13,8 @@ from . import views
 from .augment import augment
 from .model import STRIDES
 
+ALARMS = 0.1  # share of the views that show what was taken for a face
+
 
 def cell_weight(faces, w, h, fine=1.0):
     """Weight of every cell as a negative: 0 in ignore areas, `fine` at stride 8."""
@@ -58,7 +60,11 @@ class CropBatches(IterableDataset):
 
     def sample(self, rng):
         size = (self.size, self.size)
-        if rng.random() < self.mosaic:
+        if self.data.alarms is not None and rng.random() < ALARMS:
+            i, box = self.data.alarm(rng)
+            img, faces = views.toward(self.data.pictures[i], self.data.faces(i), size, box, rng, lo=14.0)
+            fine = 0.3 if self.data.one_scale[i] else 1.0
+        elif rng.random() < self.mosaic:
             img, faces = views.mosaic(lambda: self.pick(rng)[1:], size, rng)
             fine = 1.0
         else:

@@ -45,6 +45,8 @@ def main():
         print(f"{file}: {data.add_labels(file)} more pictures have classes", flush=True)
     if a.hard:
         data.look_for_hard(a.hard)
+    if a.alarms:
+        data.look_at_alarms(a.alarms)
     if a.boxes:
         data.boxes = data.load(a.boxes, "train.boxes", "boxes")
     guesses = data.load(a.guesses, "train.guess", "label") if a.guesses else None

@@ -1,4 +1,5 @@
-"""For tools that look through the training pictures with a trained network (guess.py, hard.py, boxes.py, relate.py)."""
+"""For tools that look through the training pictures with a trained network (guess.py, hard.py, alarms.py, boxes.py,
+relate.py)."""
 import argparse
 
 import numpy as np
@@ -9,7 +10,7 @@ from .loop import load_finished
 from .paths import DATA
 
 
-def begin(description, out, long_side, labels=False):
+def begin(description, out, long_side, labels=False, score=None):
     """The command line, the network and the data."""
     ap = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("checkpoint")
@@ -17,6 +18,8 @@ def begin(description, out, long_side, labels=False):
     ap.add_argument("--long", type=int, default=long_side, help="long side of the pictures")
     ap.add_argument("--threads", type=int, default=1)
     ap.add_argument("--out", default=str(out))
+    if score is not None:
+        ap.add_argument("--score", type=float, default=score, help="what counts as seen (default %(default)s)")
     if labels:
         ap.add_argument("--labels", nargs="+", default=[], help="classes given after the data was made (train/labels/*.jsonl)")
     a = ap.parse_args()

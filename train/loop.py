@@ -62,6 +62,7 @@ def add_arguments(ap, run, minutes, lr):
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--procs", type=int, default=1, help="data-parallel processes; share the batch")
     ap.add_argument("--hard", help="scores of train.hard: look for the missed faces more often")
+    ap.add_argument("--alarms", help="what train.alarms found taken for faces: look at it too")
     ap.add_argument("--teacher", help="checkpoint of a larger network that also says what is to be learnt")
     ap.add_argument("--eval-every", type=int, default=0, help="epochs between AP on the val pictures (0: never)")
     ap.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")

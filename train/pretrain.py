@@ -22,6 +22,8 @@ def main():
     data = Faces(a.data or DATA)
     if a.hard:
         data.look_for_hard(a.hard)
+    if a.alarms:
+        data.look_at_alarms(a.alarms)
     print(f"{len(data)} pictures, {int((data.kind == 0).sum())} faces, {int((data.kind == 1).sum())} ignored", flush=True)
     Loop(a, RUNS / a.run, lambda seed: loader(CropBatches(data, a.batch, a.size, seed), a.workers),
          DetectionLoss(), evaluate=evaluate).run()

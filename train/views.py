@@ -85,12 +85,16 @@ def toward_face(img, faces, size, rng, want=None, lo=8.0, hi=200.0):
     if not len(usable):
         return natural(img, faces, size, rng)
     p = None if want is None else want[usable] / want[usable].sum()
-    f = boxes[rng.choice(usable, p=p)]
-    face = max(4.0, float(np.sqrt(f[2] * f[3])))
-    z = np.exp(rng.uniform(np.log(lo), np.log(min(hi, 0.8 * min(size))))) / face
+    return toward(img, faces, size, boxes[rng.choice(usable, p=p)], rng, lo, hi)
+
+
+def toward(img, faces, size, box, rng, lo=8.0, hi=200.0):
+    """A crop in which the box, of a face or of what was taken for one, has such a size."""
+    side = max(4.0, float(np.sqrt(box[2] * box[3])))
+    z = np.exp(rng.uniform(np.log(lo), np.log(min(hi, 0.8 * min(size))))) / side
     ih, iw = img.shape[:2]
     z = float(np.clip(z, 0.9 * max(size) / max(ih, iw), 3.5))  # grey margins teach nothing
-    return around(img, faces, size, f, z, (rng.uniform(0.15, 0.85), rng.uniform(0.15, 0.85)))
+    return around(img, faces, size, box, z, (rng.uniform(0.15, 0.85), rng.uniform(0.15, 0.85)))
 
 
 def around(img, faces, size, box, z, where):

@@ -56,6 +56,10 @@ class Smoke(unittest.TestCase):
             self.assertLess(loss[-1], loss[0])
             self.run_module("train.finetune", *common, "--epochs", 1, "--composed", 0)
             self.run_module("train.guess", tmp / "runs/finetune/last.pt", "--long", 96, "--out", tmp / "guesses.npz")
+            # what a network after a few steps takes for faces is shown again
+            self.run_module("train.alarms", tmp / "runs/finetune/last.pt", "--long", 192, "--score", 0.001, "--out", tmp / "alarms.npz")
+            self.assertGreater(len(np.load(tmp / "alarms.npz")["alarms"]), 0)
+            self.run_module("train.finetune", *common, "--epochs", 1, "--composed", 0, "--alarms", tmp / "alarms.npz", "--run", "again")
             # every picture here has classes, so there is nothing to guess
             self.assertTrue((np.load(tmp / "guesses.npz")["label"] == -1).all())
             self.run_module("train.export", "--checkpoint", tmp / "runs/finetune/last.pt", "--size", "160x96", "--out", tmp / "out")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train import augment, boxes, classviews, views
+from train import alarms, augment, batches, boxes, classviews, views
 
 CANVAS = (320, 192)
 
@@ -33,6 +33,45 @@ class Boxes(unittest.TestCase):
         near = np.array([[20, 20, 52, 62, 0.9, 0.0]])
         np.testing.assert_array_equal(boxes.straighten([near, far, far, np.zeros((0, 6))], box), box)
         np.testing.assert_array_equal(boxes.straighten([near, near, far, far], box), box)
+
+
+class Alarms(unittest.TestCase):
+    def test_only_what_no_face_covers_is_an_alarm(self):
+        d = np.array([[0, 0, 10, 10, 0.5, 0], [20, 0, 30, 10, 0.4, 0], [40, 0, 50, 10, 0.3, 0]], float)
+        known = np.array([[8, 0, 10, 10], [39, -2, 14, 14]], float)  # a fifth of the first, all of the third
+        self.assertEqual(alarms.alone(d, known).tolist(), [False, True, False])
+        self.assertEqual(alarms.alone(d, np.zeros((0, 4))).tolist(), [True, True, True])
+
+    def test_views_look_at_alarms(self):
+        """With views of alarms alone, the square that was taken for a face is in every one of them."""
+        img, faces = picture()
+        x, y, w, h = (int(v) for v in faces[0][3])
+
+        class Data:
+            pictures, one_scale, weight = [img], [False], np.ones(1)
+            alarms = np.zeros((1, 6))
+
+            def __len__(self):
+                return 1
+
+            def faces(self, i):
+                return faces[0][:3], faces[1][:3], faces[2][:3]
+
+            def alarm(self, rng):
+                return 0, np.array((x, y, w, h), np.float32)
+
+        img[:] = 90
+        img[y:y + h, x:x + w] = 250
+        made = batches.CropBatches(Data(), 1, 160, 0)
+        was, batches.ALARMS = batches.ALARMS, 1.0
+        try:
+            for seed in range(20):
+                view, _ = views.toward(img, Data().faces(0), (160, 160), (x, y, w, h), np.random.default_rng(seed), lo=14)
+                self.assertGreater((view[..., 0] > 200).sum(), 60)
+                view = made.sample(np.random.default_rng(seed))[0].astype(int)
+                self.assertGreater((np.abs(view - np.median(view, (0, 1))).max(-1) > 12).sum(), 40)
+        finally:
+            batches.ALARMS = was
 
 
 class ClassViews(unittest.TestCase):
