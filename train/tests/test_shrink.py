@@ -52,6 +52,12 @@ class Shrink(unittest.TestCase):
             if k in before:
                 self.assertFalse(torch.equal(v, before[k]), k)
 
+    def test_silu_is_refused(self):
+        large = lively("veil-p", 1)
+        large.bend = 1.0
+        with self.assertRaises(SystemExit):
+            shrink.Shrinker(large, Detector("veil-p"), [pictures(0)], 1)
+
     def test_choice_takes_what_others_follow_from(self):
         torch.manual_seed(3)
         a, b = torch.randn(500), torch.randn(500)
