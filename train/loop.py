@@ -64,6 +64,7 @@ def add_arguments(ap, run, minutes, lr):
     ap.add_argument("--hard", help="scores of train.hard: look for the missed faces more often")
     ap.add_argument("--alarms", help="what train.alarms found taken for faces: look at it too")
     ap.add_argument("--teacher", help="checkpoint of a larger network that also says what is to be learnt")
+    ap.add_argument("--taught", type=float, default=1.0, help="share of the batches that the teacher is asked about; it costs more than a small network does")
     ap.add_argument("--eval-every", type=int, default=0, help="epochs between AP on the val pictures (0: never)")
     ap.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -180,7 +181,7 @@ class Loop:
             self.model.bend = self.ema.model.bend = self.bend0 + t * (self.a.bend - self.bend0)
         with torch.autocast(torch.device(dev).type, torch.bfloat16):
             out = self.model(x)
-        if self.teacher:
+        if self.teacher and random.random() < self.a.taught:
             batch["taught"] = self.teacher(x)
         total, parts = self.loss(out, batch)
         if not torch.isfinite(total):
