@@ -14,6 +14,7 @@ from .augment import augment
 from .model import STRIDES
 
 ALARMS = 0.1  # share of the views that show what was taken for a face
+SOFT = 0.05   # and of those far out of focus
 
 
 def cell_weight(faces, w, h, fine=1.0):
@@ -60,7 +61,12 @@ class CropBatches(IterableDataset):
 
     def sample(self, rng):
         size = (self.size, self.size)
-        if self.data.alarms is not None and rng.random() < ALARMS:
+        kind = rng.random()
+        if kind < SOFT:
+            i, img, faces, _ = self.pick(rng)
+            img, faces = views.out_of_focus(img, faces, size, rng)
+            fine = 0.3 if self.data.one_scale[i] else 1.0
+        elif self.data.alarms is not None and kind < SOFT + ALARMS:
             i, box = self.data.alarm(rng)
             img, faces = views.toward(self.data.pictures[i], self.data.faces(i), size, box, rng, lo=14.0)
             fine = 0.3 if self.data.one_scale[i] else 1.0

@@ -109,7 +109,7 @@ def around(img, faces, size, box, z, where):
 
 
 def empty_spot(img, faces, size, rng):
-    """A crop without faces where one is found in a few tries; teaches what is no face."""
+    """A crop without faces, or None where a few tries find none; teaches what is no face."""
     boxes = faces[0]
     ih, iw = img.shape[:2]
     for _ in range(8):
@@ -119,7 +119,30 @@ def empty_spot(img, faces, size, rng):
         if not len(boxes) or not np.any((boxes[:, 0] < x + w) & (boxes[:, 0] + boxes[:, 2] > x) &
                                         (boxes[:, 1] < y + h) & (boxes[:, 1] + boxes[:, 3] > y)):
             return cut(img, faces, (x, y, w, h), size)
-    return natural(img, faces, size, rng)
+    return None
+
+
+def out_of_focus(img, faces, size, rng):
+    """An empty spot far out of focus, often in the dark and with lamps: soft spots that are no faces."""
+    made = empty_spot(img, faces, size, rng)
+    if made is None:
+        return natural(img, faces, size, rng)
+    (view, seen), (ow, oh) = made, size
+    view = cv2.GaussianBlur(view, (0, 0), np.exp(rng.uniform(np.log(1.5), np.log(12.0))))
+    if rng.random() < 0.5:
+        for _ in range(int(rng.integers(1, 6))):
+            side = np.exp(rng.uniform(np.log(8.0), np.log(0.35 * min(size))))
+            x, y, w, h = rng.random() * ow, rng.random() * oh, side, side * rng.uniform(0.7, 1.5)
+            colour = view[int(y) % oh, int(x) % ow].astype(int) + rng.integers(-60, 140, 3) // rng.integers(1, 4)
+            colour = tuple(int(c) for c in colour.clip(0, 255))
+            if rng.random() < 0.6:
+                cv2.ellipse(view, (int(x), int(y)), (int(w / 2), int(h / 2)), 0, 0, 360, colour, -1)
+            else:
+                cv2.rectangle(view, (int(x - w / 2), int(y - h / 2)), (int(x + w / 2), int(y + h / 2)), colour, -1)
+        view = cv2.GaussianBlur(view, (0, 0), rng.uniform(1.0, 6.0))
+    if rng.random() < 0.5:
+        view = (view * rng.uniform(0.08, 0.6)).astype(np.uint8)
+    return view, seen
 
 
 def _place(img, faces, size, z, rng):
@@ -138,7 +161,7 @@ def crop(img, faces, size, rng, want=None):
     if p < 0.85:
         return toward_face(img, faces, size, rng, want)
     if p < 0.90:
-        return empty_spot(img, faces, size, rng)
+        return empty_spot(img, faces, size, rng) or natural(img, faces, size, rng)
     return whole(img, faces, size, max(size) * rng.uniform(0.75, 1.0), rng)
 
 

@@ -74,6 +74,30 @@ class Alarms(unittest.TestCase):
             batches.ALARMS = was
 
 
+class OutOfFocus(unittest.TestCase):
+    def test_nothing_sharp_and_nobody(self):
+        """Of a chequered picture with one face: no face in the view, and less detail than before."""
+        y, x = np.indices((240, 400)) // 4
+        img = np.repeat(((x + y) % 2 * 160 + 40).astype(np.uint8)[..., None], 3, 2)
+        face = np.array([[10, 10, 30, 30]], np.float32), np.zeros(1, np.int8), np.zeros(1, np.float32)
+        def detail(v):
+            return np.abs(np.diff(v.astype(int), axis=1)).mean()
+        for seed in range(20):
+            view, (boxes, *_) = views.out_of_focus(img, face, (160, 160), np.random.default_rng(seed))
+            if len(boxes):  # nowhere empty: an ordinary view
+                continue
+            sharp, _ = views.empty_spot(img, face, (160, 160), np.random.default_rng(seed))
+            self.assertLess(detail(view), 0.8 * detail(sharp))
+
+    def test_faces_stay_sharp(self):
+        y, x = np.indices((240, 400)) // 40
+        img = np.repeat(((x + y) % 2 * 160 + 90).astype(np.uint8)[..., None], 3, 2)
+        everywhere = np.array([[0, 0, 400, 240]], np.float32), np.zeros(1, np.int8), np.zeros(1, np.float32)
+        for seed in range(10):
+            view, _ = views.out_of_focus(img, everywhere, (160, 160), np.random.default_rng(seed))
+            self.assertGreater(np.abs(np.diff(view.astype(int), axis=1)).max(), 60)
+
+
 class ClassViews(unittest.TestCase):
     def bright(self, img, faces, least):
         """Every labelled box lies on its bright square."""
