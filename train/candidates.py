@@ -19,11 +19,11 @@ from . import batches, export, loss, model
 from .paths import DATA, RUNS, need
 
 FOLDER = RUNS / "candidates"
-BASE = model.CONFIGS["veil-n"]
-# name: (what is other than in veil-n, what the point is called)
+BASE = {**model.CONFIGS["veil-n"], "bend": 0}
+# name: (what is other than in veil-n with ReLU, what the point is called)
 CANDIDATES = {
-    "veil-n": ({}, "veil-n"),
-    "silu": ({"bend": 1}, "SiLU"),
+    "veil-n": ({}, "ReLU"),
+    "silu": ({"bend": 1}, "veil-n (SiLU)"),
     "depthwise": ({"depthwise": True, "width": (32, 96, 160, 224), "depth": (1, 4, 3, 2)}, "depthwise, wider"),
     "finest": ({"finest": True, "width": (32, 48, 96, 160), "depth": (1, 2, 2, 1), "head": 48}, "stride-4 level"),
     "decoupled": ({"decoupled": True}, "decoupled head"),
@@ -147,7 +147,7 @@ def draw(file):
     fig, axes = plt.subplots(1, 3, figsize=(13, 4.4), dpi=100)
     for ax, level in zip(axes, ("easy", "medium", "hard")):
         for name, r in rows().items():
-            ax.plot(r["ms"], r[f"ap_{level}"], "o", color="#c0392b" if name.startswith("veil") else "#2c3e50")
+            ax.plot(r["ms"], r[f"ap_{level}"], "o", color="#c0392b" if name in ("silu", "veil-p") else "#2c3e50")
             ax.annotate(CANDIDATES[name][1], (r["ms"], r[f"ap_{level}"]), (4, 4), textcoords="offset points", fontsize=8)
         ax.set(xlabel="int8 engine, 640x384, one thread, ms", title=f"AP {level}, %, after {r['seen']:,} views")
         ax.margins(0.18)

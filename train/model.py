@@ -1,4 +1,4 @@
-"""The detector network: YOLOv5 family, ReLU, strides 8/16/32, six channels a cell.
+"""The detector network: YOLOv5 family, SiLU or ReLU, strides 8/16/32, six channels a cell.
 
 Channel counts are multiples of 16, because the int8 engine works in 16- and
 64-byte blocks. Much of the compute sits at strides 4 and 8: bystanders' faces
@@ -23,9 +23,9 @@ SIZE_PRIOR, SIZE_NEUTRAL = 0.5, 36.0
 CONFIGS = {
     # stem: widths of the two first stride-2 convolutions
     # width: channels at strides 4, 8, 16, 32;  depth: bottlenecks there
-    # neck: bottlenecks of the four neck stages; head: width of the heads
+    # neck: bottlenecks of the four neck stages; head: width of the heads; bend: 1 is SiLU
     "veil-n": dict(stem=(16, 32), width=(32, 64, 128, 192), depth=(1, 3, 2, 1),
-                   neck=(1, 2, 1, 1), head=64),
+                   neck=(1, 2, 1, 1), head=64, bend=1),
     "veil-p": dict(stem=(16, 16), width=(16, 32, 64, 96), depth=(0, 1, 1, 1),
                    neck=(1, 1, 1, 1), head=32),
 }
@@ -121,6 +121,7 @@ class Detector(nn.Module):
             nn.Sequential(ConvBN(w, c["head"], 3), nn.Conv2d(c["head"], CHANNELS, 1))
             for w in (w3, w4, w5))
         self._initialise()
+        self.bend = c.get("bend", 0)
 
     @property
     def bend(self):

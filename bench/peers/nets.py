@@ -148,8 +148,15 @@ class Scrfd2500M(Staged):
         self.tail = Pyramid(planes[1:], 24, separable=False)
 
 
+def ours(name):
+    """Our shapes with ReLU, as those of the others have it."""
+    net = Detector(name)
+    net.bend = 0
+    return net
+
+
 NETS = {"YuNet_s": YuNet, "SCRFD-500M": Scrfd500M, "SCRFD-2.5G": Scrfd2500M,
-        "veil-n": lambda: Detector("veil-n"), "veil-p": lambda: Detector("veil-p")}
+        "veil-n": lambda: ours("veil-n"), "veil-p": lambda: ours("veil-p")}
 
 
 def make(name):
