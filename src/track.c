@@ -481,8 +481,12 @@ static void move_seeds(vl_tracker *t, const vl_motion *m, int64_t pts_ns) {
     t->n_seeds = kept;
 }
 
+static float edge_px(const vl_track_rules *rules) {
+    return SEED_EDGE * side_px(rules);
+}
+
 static bool at_edge(vl_rect b, const vl_track_rules *rules) {
-    float near = SEED_EDGE * side_px(rules);
+    float near = edge_px(rules);
     return b.x < near || b.y < near || b.x + b.w > rules->width_px - near ||
            b.y + b.h > rules->height_px - near;
 }
@@ -549,7 +553,7 @@ static int start_steady(vl_tracker *t, const vl_track_rules *rules, const veil_d
  * ones are left out, as start_steady does, except for slivers of a face. */
 static bool is_coming_in(vl_rect b, const vl_track_rules *rules, const vl_motion *camera,
                          int64_t dt_ns) {
-    float side = side_px(rules), near = SEED_EDGE * side;
+    float side = side_px(rules), near = edge_px(rules);
     float least = ENTER_PER_S * side * (float)dt_ns * NS; /* px */
     float x = b.x + b.w / 2, y = b.y + b.h / 2, to_x = x, to_y = y;
     if (dt_ns <= 0 || fminf(b.w, b.h) > LARGE * side)
@@ -567,8 +571,9 @@ static int start_early(vl_tracker *t, const vl_track_rules *rules, const veil_de
                        size_t n, const vl_motion *camera, int64_t pts_ns, int64_t dt_ns) {
     for (size_t i = 0; i < n && dets[i].score >= rules->low_score; i++) {
         vl_rect b = rect_of(&dets[i]);
-        if (t->det_used[i] || at_track(t, b) ||
-            (dets[i].score < rules->early_score && !is_coming_in(b, rules, camera, dt_ns)))
+        if (t->det_used[i] ||
+            (dets[i].score < rules->early_score && !is_coming_in(b, rules, camera, dt_ns)) ||
+            at_track(t, b))
             continue;
         t->det_used[i] = 1;
         int err = start(t, rules, &dets[i], pts_ns);

@@ -54,7 +54,9 @@ typedef struct {
 typedef struct {
     veil_tracker kind;
     float min_score, low_score;
-    float early_score; /* weak detections from here on start a track that is hardly held; 0: none */
+    /* Weak detections from here on start a track that is hardly held, and any at an edge where the
+     * camera brings something in; 0: none. */
+    float early_score;
     int64_t hold_ns;
     float width_px, height_px; /* of the picture */
 } vl_track_rules;

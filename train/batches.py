@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from . import views
 from .augment import augment
+from .dataset import draw
 from .model import STRIDES
 
 ALARMS = 0.1  # share of the views that show what was taken for a face
@@ -56,27 +57,24 @@ class CropBatches(IterableDataset):
         self.cdf = np.cumsum(data.weight / data.weight.sum())
 
     def pick(self, rng):
-        i = min(int(np.searchsorted(self.cdf, rng.random())), len(self.data) - 1)
+        i = draw(self.cdf, rng)
         return i, self.data.pictures[i], self.data.faces(i), self.data.wanted(i)
 
     def sample(self, rng):
         size = (self.size, self.size)
-        kind = rng.random()
+        kind, i = rng.random(), None
         if kind < SOFT:
             i, img, faces, _ = self.pick(rng)
             img, faces = views.out_of_focus(img, faces, size, rng)
-            fine = 0.3 if self.data.one_scale[i] else 1.0
         elif self.data.alarms is not None and kind < SOFT + ALARMS:
             i, box = self.data.alarm(rng)
             img, faces = views.toward(self.data.pictures[i], self.data.faces(i), size, box, rng, lo=14.0)
-            fine = 0.3 if self.data.one_scale[i] else 1.0
         elif rng.random() < self.mosaic:
             img, faces = views.mosaic(lambda: self.pick(rng)[1:], size, rng)
-            fine = 1.0
         else:
             i, img, faces, want = self.pick(rng)
             img, faces = views.crop(img, faces, size, rng, want)
-            fine = 0.3 if self.data.one_scale[i] else 1.0
+        fine = 0.3 if i is not None and self.data.one_scale[i] else 1.0
         img, faces = augment(img, faces, rng)
         return img, faces, 0.0, fine
 

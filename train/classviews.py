@@ -10,6 +10,7 @@ import torch
 from . import sprites, views
 from .augment import augment, tone
 from .batches import CropBatches, collate
+from .dataset import draw
 
 # canvases (w, h) and pictures a batch: about equal work, landscape as in video first
 CANVASES = (((640, 384), 14), ((512, 512), 13), ((448, 448), 16))
@@ -166,7 +167,7 @@ class MixedBatches(CropBatches):
                 faces = boxes, kind, self.guesses[self.data.first[i]:self.data.first[i + 1]].copy()
                 weight = 0.5
             else:
-                i = int(self.known[min(np.searchsorted(self.known_cdf, rng.random()), len(self.known) - 1)])
+                i = int(self.known[draw(self.known_cdf, rng)])
                 img, faces = self.data.pictures[i], self.data.faces(i)
                 weight = 0.3 if self.data.doubtful[i] else 1.0
             p = rng.random()

@@ -25,6 +25,11 @@ PARTLY = {"facemask_ilc2021", "maskon", "helmet_panly", "street_lschen", "shangh
           "shanghaitech_B", "protest_ednmolina"}
 
 
+def draw(cdf, rng):
+    """An index as likely as the steps of a cumulative distribution are high."""
+    return min(int(np.searchsorted(cdf, rng.random())), len(cdf) - 1)
+
+
 class Faces:
     """Pictures with their face boxes.
 
@@ -104,8 +109,8 @@ class Faces:
 
     def alarm(self, rng):
         """(picture, box) of one of them."""
-        k = min(int(np.searchsorted(self.alarms_cdf, rng.random())), len(self.alarms) - 1)
-        return int(self.alarms[k, 0]), self.alarms[k, 1:5]
+        picture, *box, _ = self.alarms[draw(self.alarms_cdf, rng)]
+        return int(picture), box
 
     def __len__(self):
         return len(self.rows)
