@@ -71,6 +71,59 @@ def near(img, faces, canvas, rng):
     return (view, seen) if company.sum() >= 2 else None
 
 
+def passing(img, faces, rng):
+    """Something passes before one face, the interviewee's more often than others: a person's back, a post, a
+    hand. In pictures mostly bystanders are half hidden, by interviewees; a network that knows only those
+    takes whoever is half hidden for a bystander."""
+    boxes, kind, label = faces
+    some = np.flatnonzero((kind == 0) & (label >= 0) & (boxes[:, 3] >= 20))
+    if not len(some):
+        return img, faces
+    p = np.where(label[some] >= 0.5, 4.0, 1.0)
+    x, y, w, h = boxes[rng.choice(some, p=p / p.sum())]
+    ih, iw = img.shape[:2]
+    share, side = rng.uniform(0.15, 0.6), rng.choice((-1, 1))
+    if rng.random() < 0.7:  # upright, from somewhere above the face to the lower edge
+        ow, top = w * np.exp(rng.uniform(np.log(0.3), np.log(2.5))), y - h * rng.uniform(-0.2, 3.0)
+        # its inner edge lies where `share` of the face is behind it, or it stands whole before the face
+        edge = x + share * w if side < 0 else x + (1 - share) * w
+        left = x + rng.uniform(0, 1) * (w - ow) if ow < share * w else edge - ow if side < 0 else edge
+        rect = left, top, left + ow, ih + 2 * h
+    else:  # from below or from a side, over the chin or the brow
+        low = y + h * (1 - share) if rng.random() < 0.8 else y - h * (0.6 - share)
+        reach = rng.uniform(0.6, 3.0) * w
+        rect = (x - reach if side < 0 else x + 0.2 * w, low, x + 0.8 * w if side < 0 else x + w + reach,
+                low + h * rng.uniform(0.3, 0.9))
+    corners = cv2.boxPoints((((rect[0] + rect[2]) / 2, (rect[1] + rect[3]) / 2), (rect[2] - rect[0], rect[3] - rect[1]),
+                             float(rng.normal(0, 5))))
+    mask = np.zeros((ih, iw), np.float32)
+    cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), 1.0)
+    mask = cv2.GaussianBlur(mask, (0, 0), max(0.6, h * rng.uniform(0.01, 0.06)))
+    how = rng.random()
+    if how < 0.5:  # what stands elsewhere in the picture, larger and out of focus
+        cw, ch = max(2, iw // int(rng.integers(3, 12))), max(2, ih // int(rng.integers(2, 6)))
+        cx, cy = int(rng.integers(0, iw - cw + 1)), int(rng.integers(0, ih - ch + 1))
+        cloth = cv2.resize(img[cy:cy + ch, cx:cx + cw], (iw, ih))
+        cloth = cv2.GaussianBlur(cloth, (0, 0), 0.02 * iw * rng.random() + 0.5).astype(np.float32) * rng.uniform(0.4, 1.2)
+    else:
+        cloth = np.full((ih, iw, 3), rng.integers(0, 256, 3) if how < 0.75 else rng.integers(20, 200), np.float32)
+    img = (img + mask[..., None] * (cloth - img)).clip(0, 255).astype(np.uint8)
+    return img, hidden(faces, mask, (0, 0))
+
+
+def hidden(faces, alpha, at):
+    """Faces behind something of this opacity (h,w) whose upper left corner lies at (x,y): they vanish, mostly hidden
+    ones cost nothing; half a face is still to be found, since who comes out from behind must not be seen before
+    he is hidden."""
+    boxes, kind, label = faces
+    covered = np.zeros(len(boxes))
+    for k, (x, y, w, h) in enumerate(boxes):
+        part = alpha[max(0, int(y) - at[1]):max(0, int(y + h) - at[1]), max(0, int(x) - at[0]):max(0, int(x + w) - at[0])]
+        covered[k] = part.sum() / max(1.0, w * h)
+    keep = covered < 0.8
+    return boxes[keep], np.where(covered > 0.55, 1, kind)[keep].astype(np.int8), label[keep]
+
+
 class Speakers:
     """Keyed speakers to place in front of a picture."""
 
@@ -110,20 +163,10 @@ class Speakers:
 
     @staticmethod
     def merge(faces, box, alpha, area):
-        """Faces behind the speaker vanish, mostly hidden ones cost nothing; half a face is still to be found,
-        since who comes out from behind the speaker must not be seen before he is hidden."""
-        boxes, kind, _ = faces
-        x0, y0, x1, y1 = area
-        covered = np.zeros(len(boxes))
-        for k, (bx, by, bw, bh) in enumerate(boxes):
-            part = alpha[max(0, int(by) - y0):max(0, int(by + bh) - y0), max(0, int(bx) - x0):max(0, int(bx + bw) - x0)]
-            covered[k] = part.sum() / max(1.0, bw * bh)
-        kind = np.where(covered > 0.55, 1, kind)
-        keep = covered < 0.8
-        n = int(keep.sum())
-        return (np.concatenate((boxes[keep], box[None].astype(np.float32))),
-                np.concatenate((kind[keep], [0])).astype(np.int8),
-                np.concatenate((np.zeros(n), [1])).astype(np.float32))
+        """The faces behind the speaker, all background now, and his own."""
+        boxes, kind, _ = hidden(faces, alpha, area[:2])
+        return (np.concatenate((boxes, box[None].astype(np.float32))), np.append(kind, np.int8(0)),
+                np.append(np.zeros(len(boxes), np.float32), np.float32(1)))
 
 
 class MixedBatches(CropBatches):
@@ -160,6 +203,8 @@ class MixedBatches(CropBatches):
                 img = cv2.GaussianBlur(img, (0, 0), rng.uniform(0.5, 1.8))
             img, faces = self.speakers.place(img, faces, rng)
             weight = 1.0
+            if rng.random() < 0.25:
+                img, faces = passing(img, faces, rng)
         else:
             if rng.random() < self.guessed:
                 i = int(rng.choice(self.other))
@@ -189,6 +234,8 @@ class MixedBatches(CropBatches):
                 img, faces = views.whole(img, faces, canvas, max(canvas) * rng.uniform(0.6, 1.0), rng)
             if rng.random() < 0.3:
                 img = soften(img, faces, rng)
+            if rng.random() < 0.12:
+                img, faces = passing(img, faces, rng)
         img, faces = augment(img, faces, rng, turn=rng.random() < 0.3)
         return img, faces, weight, 1.0
 

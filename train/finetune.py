@@ -9,7 +9,7 @@ import json
 
 import torch
 
-from . import parallel
+from . import parallel, restore
 from .batches import loader
 from .classviews import MixedBatches
 from .dataset import Faces
@@ -32,7 +32,7 @@ def report(model, name, folder):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(ap, "finetune", minutes=45, lr=4e-3)
-    ap.add_argument("--init", default=str(RUNS / "pretrain" / "last.pt"), help="checkpoint to start from")
+    ap.add_argument("--init", default=str(RUNS / "pretrain" / "last.pt"), help="checkpoint or veil model file to start from")
     ap.add_argument("--composed", type=float, default=0.25, help="share of composed interviews (0: none)")
     ap.add_argument("--guesses", help="soft labels of train.guess for the pictures without classes")
     ap.add_argument("--boxes", help="boxes that train.boxes straightened")
@@ -53,6 +53,11 @@ def main():
     print(f"{len(data)} pictures, {int(data.labelled.sum())} with classes: "
           f"{int((data.label == 1).sum())} interview, {int((data.label == 0).sum())} background", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
+    if a.init.endswith(".veil"):
+        start = folder / "start.pt"
+        if not a.resume and parallel.first():
+            restore.checkpoint(a.init, data, start, size=a.size, seed=a.seed)
+        a.init = str(start)
     if a.report and not a.resume and parallel.first():
         torch.set_num_threads(a.threads)
         report(load_model(a.init)[0], "before", folder)

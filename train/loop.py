@@ -128,6 +128,8 @@ class Loop:
         self.model = Detector(args.model)
         if init:
             start = load_model(init)[0]
+            if start.name != args.model:
+                raise SystemExit(f"{init} is a {start.name}, not a {args.model}: pass --model {start.name}")
             self.model.load_state_dict(start.state_dict())
             self.model.bend = start.bend
         self.model.to(args.device, memory_format=torch.channels_last).train()

@@ -191,18 +191,19 @@ def decode_boxes(raw, centres, strides):
     return torch.cat((c - half, c + half), -1)
 
 
-def favour_size(model):
+def favour_size(model, times=1.0):
     """A copy with the size prior in the finest head's last convolution: what a trained network becomes in the end.
 
     Crops show faces of all sizes alike, pictures do not: at an equal score small boxes are as often
     right, but so many more that those in the wrong crowd out large faces in any ranking. ln size is
     ln s + (tw + th) / 2, so the prior is a sum of the head's own channels and costs nothing.
+    Minus one times takes it out again.
     """
     model = copy.deepcopy(model)
     with torch.no_grad():
         weight, bias = model.heads[0][-1].weight, model.heads[0][-1].bias
-        weight[4] += SIZE_PRIOR * weight[2:4].mean(0)
-        bias[4] += SIZE_PRIOR * (bias[2:4].mean() + math.log(STRIDES[0] / SIZE_NEUTRAL))
+        weight[4] += times * SIZE_PRIOR * weight[2:4].mean(0)
+        bias[4] += times * SIZE_PRIOR * (bias[2:4].mean() + math.log(STRIDES[0] / SIZE_NEUTRAL))
     return model
 
 

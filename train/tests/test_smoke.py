@@ -60,6 +60,14 @@ class Smoke(unittest.TestCase):
             self.run_module("train.alarms", tmp / "runs/finetune/last.pt", "--long", 192, "--score", 0.001, "--out", tmp / "alarms.npz")
             self.assertGreater(len(np.load(tmp / "alarms.npz")["alarms"]), 0)
             self.run_module("train.finetune", *common, "--epochs", 1, "--composed", 0, "--alarms", tmp / "alarms.npz", "--run", "again")
+            # training goes on from a shipped model file, and only under its own name
+            self.run_module("train.finetune", *common, "--epochs", 1, "--composed", 0, "--init", ROOT / "models/veil-p.veil", "--run", "shipped")
+            with open(tmp / "runs/shipped/log.csv") as f:
+                self.assertLess(float(next(csv.DictReader(f))["loss"]), loss[-1])
+            r = subprocess.run([sys.executable, "-m", "train.finetune", *map(str, common), "--composed", "0", "--init", ROOT / "models/veil-n.veil"],
+                               cwd=ROOT, env=self.env, capture_output=True, text=True)
+            self.assertNotEqual(r.returncode, 0)
+            self.assertIn("pass --model veil-n", r.stderr)
             # every picture here has classes, so there is nothing to guess
             self.assertTrue((np.load(tmp / "guesses.npz")["label"] == -1).all())
             self.run_module("train.export", "--checkpoint", tmp / "runs/finetune/last.pt", "--size", "160x96", "--out", tmp / "out")

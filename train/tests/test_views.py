@@ -151,6 +151,34 @@ class ClassViews(unittest.TestCase):
             self.bright(view, turned, 230)
 
 
+class Passing(unittest.TestCase):
+    def test_part_of_a_face_is_covered(self):
+        """The interviewee's face loses a part, mostly stays a face with its class, and nobody changes class."""
+        changed, kept = 0, 0
+        for seed in range(60):
+            img, faces = picture()
+            x, y, w, h = faces[0][0].astype(int)
+            before = img.astype(int)
+            view, (boxes, kind, label) = classviews.passing(img, faces, np.random.default_rng(seed))
+            self.assertTrue((img == before).all())  # the cached picture is not ours to draw in
+            self.assertEqual(view.shape, img.shape)
+            part = (np.abs(view.astype(int) - before)[y:y + h, x:x + w].max(-1) > 8).mean()
+            still = [k for k, b in enumerate(boxes) if np.array_equal(b, faces[0][0])]
+            changed += part > 0.1
+            if still:
+                self.assertEqual(label[still[0]], 1)
+                kept += kind[still[0]] == 0
+            else:
+                self.assertGreater(part, 0.5)
+        self.assertGreater(changed, 20)  # he is the one in four of seven
+        self.assertGreater(kept, 40)
+
+    def test_nobody_with_a_class(self):
+        img, (boxes, kind, label) = picture()
+        view, faces = classviews.passing(img, (boxes, kind, np.full(4, -1, np.float32)), np.random.default_rng(0))
+        self.assertIs(view, img)
+
+
 class Edge(unittest.TestCase):
     def test_who_comes_in(self):
         """Of faces of 20 px, 11, 9 and 7 px are seen at the left edge; 3 are too few to keep; one lies in a corner."""
