@@ -26,7 +26,7 @@ from .shrink import pictures
 # src/nn/format.h; the file itself is checked by `veil model info`, here only what is read
 CONV, SILU = 1, 4
 TYPES = {1: np.float32, 2: np.float16, 3: np.int8}
-RMS = 0.05  # of a row's weights: about where Muon and the weight decay leave them
+RMS = 0.25  # of a row's weights: about where Muon (0.005) and the weight decay leave them
 
 
 def read(path):
