@@ -30,7 +30,7 @@ CANDIDATES = {
     "late": ({"width": (32, 64, 128, 256), "depth": (1, 2, 3, 1), "neck": (1, 1, 1, 1)}, "wider late"),
     "early": ({"width": (48, 64, 96, 128), "depth": (2, 3, 2, 1)}, "wider early"),
     "thin": ({"stem": (16, 16), "width": (16, 48, 96, 160), "head": 48}, "thinner"),
-    "veil-p": (model.CONFIGS["veil-p"], "veil-p"),
+    "veil-p": ({**model.CONFIGS["veil-p"], "bend": 0}, "veil-p"),
 }
 
 

@@ -27,7 +27,7 @@ CONFIGS = {
     "veil-n": dict(stem=(16, 32), width=(32, 64, 128, 192), depth=(1, 3, 2, 1),
                    neck=(1, 2, 1, 1), head=64, bend=1),
     "veil-p": dict(stem=(16, 16), width=(16, 32, 64, 96), depth=(0, 1, 1, 1),
-                   neck=(1, 1, 1, 1), head=32),
+                   neck=(1, 1, 1, 1), head=32, bend=1),
 }
 
 

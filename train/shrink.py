@@ -85,6 +85,7 @@ class Shrinker:
     def __init__(self, large, small, images, seed):
         if large.bend:  # the fits leave open what a ReLU cuts off; SiLU cuts nothing off
             raise SystemExit("only networks with ReLU can be shrunk, and this one has SiLU")
+        small.bend = 0.0
         self.large, self.small, self.images = large.eval(), small.eval(), images
         self.rng = np.random.default_rng(seed)
 

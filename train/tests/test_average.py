@@ -41,7 +41,7 @@ class Average(unittest.TestCase):
 
     def test_other_networks_are_refused(self):
         a, b = network(1), network(1)
-        b.bend = 1.0
+        b.bend = 0.0
         for other in (b, network(1, "veil-n")):
             with self.assertRaises(SystemExit):
                 average.mean([a, other])
