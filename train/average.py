@@ -8,15 +8,12 @@ of other activations, have no mean that is of use; the latter are refused.
     python3 -m train.average train/runs/A/last.pt train/runs/B/last.pt --out train/runs/both/last.pt
 """
 import argparse
-from pathlib import Path
 
 import torch
 
-from .dataset import Faces
-from .loop import load_model, save
+from .loop import load_model
 from .model import ConvBN
-from .paths import DATA
-from .shrink import pictures
+from .start import begin, keep
 
 
 def mean(models):
@@ -50,22 +47,11 @@ def take_statistics(model, views):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("checkpoints", nargs="+")
-    ap.add_argument("--data", help="data folder with train.jsonl (default: VEIL_DATA)")
-    ap.add_argument("--pictures", type=int, default=384, help="training views for the statistics")
-    ap.add_argument("--size", type=int, default=320)
-    ap.add_argument("--seed", type=int, default=5)
-    ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--out", required=True)
-    a = ap.parse_args()
-    torch.set_num_threads(a.threads)
+    a, views = begin(ap, pictures=384, seed=5)
     loaded = [load_model(path) for path in a.checkpoints]
-    model = mean([m for m, _ in loaded])
-    take_statistics(model, pictures(Faces(a.data or DATA), a.pictures, a.size, a.seed))
+    model = take_statistics(mean([m for m, _ in loaded]), views)
     last = loaded[-1][1]
-    Path(a.out).parent.mkdir(parents=True, exist_ok=True)
-    save(a.out, {"model_name": model.name, "ema": model.state_dict(), "model": model.state_dict(), "bend": model.bend,
-                 "seen": last["seen"], "step": last["step"], "spent": last["spent"],
-                 "args": {**vars(a), "seed": last["args"]["seed"]}})
+    keep(a.out, model, {**vars(a), "seed": last["args"]["seed"]}, last)
     print(a.out)
 
 

@@ -9,7 +9,7 @@ import json
 
 import torch
 
-from . import parallel, restore
+from . import parallel, restore, start
 from .batches import loader
 from .classviews import MixedBatches
 from .dataset import Faces
@@ -54,10 +54,10 @@ def main():
           f"{int((data.label == 1).sum())} interview, {int((data.label == 0).sum())} background", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     if a.init.endswith(".veil"):
-        start = folder / "start.pt"
+        restored = folder / "start.pt"
         if not a.resume and parallel.first():
-            restore.checkpoint(a.init, data, start, size=a.size, seed=a.seed)
-        a.init = str(start)
+            restore.checkpoint(a.init, start.views(data, start.PICTURES, a.size, a.seed), restored, a.seed)
+        a.init = str(restored)
     if a.report and not a.resume and parallel.first():
         torch.set_num_threads(a.threads)
         report(load_model(a.init)[0], "before", folder)

@@ -12,16 +12,13 @@ train.finetune --init takes a model file as well and does the same.
 """
 import argparse
 import struct
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from .dataset import Faces
-from .loop import save
-from .model import CONFIGS, ConvBN, Detector, favour_size
-from .paths import DATA, need
-from .shrink import pictures
+from .model import CONFIGS, ConvBN, Detector, favour_size, macs
+from .paths import need
+from .start import begin, keep
 
 # src/nn/format.h; the file itself is checked by `veil model info`, here only what is read
 CONV, SILU = 1, 4
@@ -62,20 +59,6 @@ def read(path):
     return texts, convs
 
 
-def in_order(model):
-    """Convolutions of a network as they run, each with its ConvBN, or None where it has no batch norm."""
-    owner = {m.conv: m for m in model.modules() if isinstance(m, ConvBN)}
-    order, hooks = [], []
-    for m in model.modules():
-        if isinstance(m, torch.nn.Conv2d):
-            hooks.append(m.register_forward_hook(lambda m, *_: order.append((m, owner.get(m)))))
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, 3, 64, 64))
-    for h in hooks:
-        h.remove()
-    return order
-
-
 def folded(path):
     """The network of a model file, its batch norms adding the bias and nothing else."""
     texts, convs = read(path)
@@ -84,19 +67,21 @@ def folded(path):
         raise SystemExit(f"{path}: not a network of train/ (its name is {name!r}; known: {', '.join(CONFIGS)})")
     model = Detector(name)
     model.bend = float(any(act == SILU for *_, act in convs))
-    order = in_order(model)
-    if [m.weight.shape for m, _ in order] != [w.shape for w, *_ in convs]:
+    order = [model.get_submodule(layer) for layer, *_ in macs(model, 64, 64)]
+    if [m.weight.shape for m in order] != [w.shape for w, *_ in convs]:
         raise SystemExit(f"{path}: its layers are not those of {name} here")
+    norms = {m.conv: m.bn for m in model.modules() if isinstance(m, ConvBN)}
     with torch.no_grad():
-        for (conv, whole), (w, bias, _) in zip(order, convs):
+        for conv, (w, bias, _) in zip(order, convs):
             conv.weight.copy_(w)
-            if whole is None:
+            bn = norms.get(conv)
+            if bn is None:
                 conv.bias.copy_(bias)
                 continue
-            whole.bn.running_mean.zero_()
-            whole.bn.running_var.fill_(1 - whole.bn.eps)
-            whole.bn.weight.fill_(1)
-            whole.bn.bias.copy_(bias)
+            bn.running_mean.zero_()
+            bn.running_var.fill_(1 - bn.eps)
+            bn.weight.fill_(1)
+            bn.bias.copy_(bias)
     return favour_size(model, -1).eval()
 
 
@@ -134,26 +119,16 @@ def unfold(model, views):
     return model
 
 
-def checkpoint(path, data, out, count=192, size=320, seed=1):
-    """Write the checkpoint of a model file; data: Faces."""
-    model = unfold(folded(path), pictures(data, count, size, seed))
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    save(out, {"model_name": model.name, "ema": model.state_dict(), "model": model.state_dict(), "bend": model.bend,
-               "seen": 0, "step": 0, "spent": 0.0, "args": {"seed": seed, "from": str(path)}})
+def checkpoint(path, views, out, seed):
+    """Write the checkpoint of a model file, its statistics those of these views."""
+    keep(out, unfold(folded(path), views), {"seed": seed, "from": str(path)})
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("model", help="veil model file of a network of train/")
-    ap.add_argument("--data", help="data folder with train.jsonl (default: VEIL_DATA)")
-    ap.add_argument("--pictures", type=int, default=192, help="training views for the statistics")
-    ap.add_argument("--size", type=int, default=320)
-    ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--out", required=True)
-    a = ap.parse_args()
-    torch.set_num_threads(a.threads)
-    checkpoint(a.model, Faces(a.data or DATA), a.out, a.pictures, a.size, a.seed)
+    a, views = begin(ap)
+    checkpoint(a.model, views, a.out, a.seed)
     print(a.out)
 
 

@@ -15,11 +15,9 @@ import torch
 import torch.nn.functional as F
 from scipy.linalg import qr
 
-from .batches import CropBatches
-from .dataset import Faces
-from .loop import load_model, save
+from .loop import load_model
 from .model import CONFIGS, C3, ConvBN, Detector, SPPF
-from .paths import DATA
+from .start import begin, keep
 
 ROWS = 60000      # samples a layer is fitted to
 RIDGE = 1e-4      # of the mean square of a feature
@@ -201,29 +199,15 @@ class Shrinker:
                 self.walk(f"{name}.{i}", part)
 
 
-def pictures(data, count, size, seed, chunk=32):
-    """Training crops as the network takes them, in chunks."""
-    batches = iter(CropBatches(data, chunk, size, seed))
-    return [next(batches)["images"].permute(0, 3, 1, 2).float() / 255 for _ in range(max(1, count // chunk))]
-
-
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("checkpoint")
     ap.add_argument("--model", default="veil-p", choices=CONFIGS, help="the smaller network (default %(default)s)")
-    ap.add_argument("--data", help="data folder with train.jsonl (default: VEIL_DATA)")
-    ap.add_argument("--pictures", type=int, default=192)
-    ap.add_argument("--size", type=int, default=320)
-    ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--out", required=True)
-    a = ap.parse_args()
-    torch.set_num_threads(a.threads)
+    a, views = begin(ap)
     large, ck = load_model(a.checkpoint)
     small = Detector(a.model)
-    Shrinker(large, small, pictures(Faces(a.data or DATA), a.pictures, a.size, a.seed), a.seed).run()
-    save(a.out, {"model_name": a.model, "ema": small.state_dict(), "model": small.state_dict(), "seen": 0, "step": 0,
-                 "spent": 0.0, "args": vars(a), "from": {"checkpoint": str(a.checkpoint), "seen": ck["seen"]}})
+    Shrinker(large, small, views, a.seed).run()
+    keep(a.out, small, vars(a), **{"from": {"checkpoint": str(a.checkpoint), "seen": ck["seen"]}})
     print(a.out)
 
 

@@ -5,21 +5,13 @@ import unittest
 import torch
 
 from train import average
-from train.model import ConvBN, Detector
-
-
-def network(seed, name="veil-p"):
-    torch.manual_seed(seed)
-    net = Detector(name)
-    for m in net.modules():
-        if isinstance(m, torch.nn.BatchNorm2d):
-            torch.nn.init.normal_(m.bias, 0.2, 0.3)
-    return net.eval()
+from train.model import ConvBN
+from train.tests.test_shrink import lively
 
 
 class Average(unittest.TestCase):
     def test_weights_between_and_statistics_new(self):
-        a = network(1)
+        a = lively("veil-p", 1)
         b = copy.deepcopy(a)
         for p in b.parameters():
             p.data.add_(0.01 * torch.randn_like(p))
@@ -40,9 +32,9 @@ class Average(unittest.TestCase):
         self.assertTrue(all(m.bn.momentum == 0.03 for m in net.modules() if isinstance(m, ConvBN)))
 
     def test_other_networks_are_refused(self):
-        a, b = network(1), network(1)
-        b.bend = 0.0
-        for other in (b, network(1, "veil-n")):
+        a, b = lively("veil-p", 1), lively("veil-p", 1)
+        b.bend = 1.0
+        for other in (b, lively("veil-n", 1)):
             with self.assertRaises(SystemExit):
                 average.mean([a, other])
 
