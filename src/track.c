@@ -37,7 +37,8 @@
 #define DAMP_S          0.4f /* a lost face's velocity fades */
 #define GROW_START      0.06f
 #define GROW_END        0.35f /* part of the size on each side when the hold ends */
-#define BEHIND_GROW     0.15f /* of the kept face's box on each side: hair and neck hide as well */
+#define BEHIND_GROW     0.15f /* of the kept face's box on each side: ears and neck hide as well */
+#define BEHIND_HAIR     0.30f /* and above */
 #define BEHIND_MOST_NS  2000000000
 #define BEHIND_SEEN_NS  200000000 /* ago */
 #define NS              1e-9f
@@ -412,6 +413,8 @@ static bool is_behind(const vl_tracker *t, const vl_track *k, int64_t pts_ns) {
     for (size_t i = 0; i < t->n; i++) {
         const vl_track *o = &t->tracks[i];
         vl_rect r = vl_track_grown(o->box, BEHIND_GROW);
+        r.y -= BEHIND_HAIR * o->box.h;
+        r.h += BEHIND_HAIR * o->box.h;
         if (o != k && pts_ns - o->seen_ns <= BEHIND_SEEN_NS && o->evidence.keep &&
             o->box.w * o->box.h > k->box.w * k->box.h && x > r.x && x < r.x + r.w && y > r.y &&
             y < r.y + r.h)
