@@ -16,7 +16,7 @@ static void new_scene(veil *v) {
     v->subject = (vl_subject){0};
     v->epoch++;
     v->has_small = false;
-    v->since_detect = -1;
+    v->since_detect = v->since_again = -1;
 }
 
 static void take_settings(veil *v) {
@@ -121,6 +121,19 @@ static bool is_place(const veil_detection *d) {
            d->h < 1e6f && d->score >= 0 && d->score <= 1 && d->interview >= 0 && d->interview <= 1;
 }
 
+/* Now and then only: what a picture is about changes slowly, and a cut starts anew. */
+static int look_again(veil *v, const veil_frame *f) {
+    if (v->since_again >= 0 && v->since_again + 1 < VL_AGAIN_EVERY) {
+        v->since_again++;
+        return VEIL_OK;
+    }
+    v->since_again = -1; /* unless it succeeds */
+    int err = vl_again_look(v->again, v->detect, v->net, f);
+    if (err == VEIL_OK)
+        v->since_again = 0;
+    return err;
+}
+
 static int find_faces(veil *v, const veil_frame *f) {
     const veil_settings *s = &v->now.s;
     float low = s->tracker == VEIL_TRACKER_BYTETRACK ? s->low_score : s->min_score;
@@ -133,8 +146,10 @@ static int find_faces(veil *v, const veil_frame *f) {
                 return VEIL_E_INTERNAL;
         err = v->detector(v->detector_user, f, v->dets, VL_TRACK_DET_MAX, &v->n_dets);
     } else {
-        err = vl_detect_frame(v->detect, v->net, v->scale, v->pool, f, low, v->dets,
-                              VL_TRACK_DET_MAX, &v->n_dets, NULL, &v->fault);
+        err = look_again(v, f);
+        if (err == VEIL_OK)
+            err = vl_detect_frame(v->detect, v->net, v->scale, v->pool, f, low, v->dets,
+                                  VL_TRACK_DET_MAX, &v->n_dets, NULL, &v->fault);
     }
     if (err != VEIL_OK)
         return err;

@@ -7,9 +7,12 @@
 #include "relate.h"
 
 #include <math.h>
+#include <string.h>
 
 #define LOGIT_ABSURD 1e6f /* no sane network answers beyond */
 #define PX_ABSURD    1e6f
+#define FAR_IOU      0.4f  /* overlap from which a face of the other look is this one, */
+#define P_LEAST      1e-3f /* and how sure each of both may be: twins in train/relate.py */
 
 struct vl_detect {
     const vl_decoder *decoder;
@@ -18,6 +21,8 @@ struct vl_detect {
     vl_relate *relate;   /* NULL: the network's own word stands */
     float *class_sum;    /* [VL_DETECT_MAX] score-weighted sum of P(interview) */
     float *class_weight; /* [VL_DETECT_MAX] */
+    veil_detection far[VL_DETECT_FAR_MAX];
+    size_t n_far;
 };
 
 int vl_detect_create(vl_detect **out, const vl_model *model) {
@@ -207,15 +212,14 @@ int vl_detect_decode(vl_detect *d, const vl_net *net, float min_score, veil_dete
 
 /* ------------------------------------------------------------------ a whole frame */
 
-int vl_detect_frame(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, const veil_frame *f,
-                    float min_score, veil_detection *out, size_t cap, size_t *n, vl_scale_map *map,
-                    const vl_fault *fault) {
-    vl_scale_map m = {0};
+int vl_detect_look(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, const veil_frame *f,
+                   float min_score, veil_detection *out, size_t cap, size_t *n, vl_scale_map *map,
+                   const vl_fault *fault) {
     *n = 0;
     if (vl_fault_hits(fault, "scale"))
         return VEIL_E_INTERNAL;
-    int err =
-        vl_scale_fill(scale, pool, f, vl_net_input(net), vl_net_width(net), vl_net_height(net), &m);
+    int err = vl_scale_fill(scale, pool, f, vl_net_input(net), vl_net_width(net),
+                            vl_net_height(net), map);
     if (err != VEIL_OK)
         return err;
     if (vl_fault_hits(fault, "infer"))
@@ -229,11 +233,58 @@ int vl_detect_frame(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, c
     if (err != VEIL_OK)
         return err;
     for (size_t i = 0; i < *n; i++) {
-        out[i].x *= m.scale_x;
-        out[i].y *= m.scale_y;
-        out[i].w *= m.scale_x;
-        out[i].h *= m.scale_y;
+        out[i].x *= map->scale_x;
+        out[i].y *= map->scale_y;
+        out[i].w *= map->scale_x;
+        out[i].h *= map->scale_y;
     }
+    return VEIL_OK;
+}
+
+void vl_detect_set_far(vl_detect *d, const veil_detection *far, size_t n) {
+    d->n_far = n < VL_DETECT_FAR_MAX ? n : VL_DETECT_FAR_MAX;
+    if (n > 0)
+        memcpy(d->far, far, d->n_far * sizeof *far);
+}
+
+static float log_odds(float p) {
+    p = fminf(fmaxf(p, P_LEAST), 1 - P_LEAST);
+    return logf(p / (1 - p));
+}
+
+static float overlap_of(const veil_detection *a, const veil_detection *b) {
+    float w = fminf(a->x + a->w, b->x + b->w) - fmaxf(a->x, b->x);
+    float h = fminf(a->y + a->h, b->y + b->h) - fmaxf(a->y, b->y);
+    if (!(w > 0) || !(h > 0))
+        return 0;
+    return w * h / (a->w * a->h + b->w * b->h - w * h);
+}
+
+static void mix_in_far(const vl_detect *d, veil_detection *out, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const veil_detection *same = NULL;
+        float most = FAR_IOU;
+        for (size_t k = 0; k < d->n_far; k++) {
+            float o = overlap_of(&out[i], &d->far[k]);
+            if (o >= most) {
+                most = o;
+                same = &d->far[k];
+            }
+        }
+        if (same != NULL)
+            out[i].interview =
+                vl_decode_sigmoid((log_odds(out[i].interview) + log_odds(same->interview)) / 2);
+    }
+}
+
+int vl_detect_frame(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, const veil_frame *f,
+                    float min_score, veil_detection *out, size_t cap, size_t *n, vl_scale_map *map,
+                    const vl_fault *fault) {
+    vl_scale_map m = {0};
+    int err = vl_detect_look(d, net, scale, pool, f, min_score, out, cap, n, &m, fault);
+    if (err != VEIL_OK)
+        return err;
+    mix_in_far(d, out, *n);
     vl_relate_apply(d->relate, vl_frame_upright_width(f), vl_frame_upright_height(f), out, *n);
     if (map != NULL)
         *map = m;

@@ -8,8 +8,9 @@
 #include "nn/nn.h"
 #include "scale.h"
 
-#define VL_DETECT_MAX 2000  /* candidates kept before overlap suppression, best first */
-#define VL_DETECT_IOU 0.45f /* overlap from which two boxes are one face */
+#define VL_DETECT_MAX     2000  /* candidates kept before overlap suppression, best first */
+#define VL_DETECT_IOU     0.45f /* overlap from which two boxes are one face */
+#define VL_DETECT_FAR_MAX 128   /* faces of a second look */
 
 typedef struct vl_detect vl_detect; /* decoder and scratch memory; one thread at a time */
 
@@ -31,7 +32,19 @@ int vl_detect_decode(vl_detect *d, const vl_net *net, float min_score, veil_dete
                      size_t cap, size_t *n);
 
 /* Scales, runs, decodes; boxes in px of the upright picture, best first. f must have passed
- * vl_frame_check, net must have been planned. map and fault may be NULL. */
+ * vl_frame_check, net must have been planned. fault may be NULL. The classes are the network's own
+ * word. */
+int vl_detect_look(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, const veil_frame *f,
+                   float min_score, veil_detection *out, size_t cap, size_t *n, vl_scale_map *map,
+                   const vl_fault *fault);
+
+/* What another look at this scene saw (again.h), upright px; kept until the next call, at most
+ * VL_DETECT_FAR_MAX. */
+void vl_detect_set_far(vl_detect *d, const veil_detection *far, size_t n);
+
+/* As vl_detect_look; then each class is the mean, in log odds, of this look and the one that
+ * vl_detect_set_far told of, where that saw the same face, and the faces are compared with each
+ * other (relate.h). map may be NULL. */
 int vl_detect_frame(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, const veil_frame *f,
                     float min_score, veil_detection *out, size_t cap, size_t *n, vl_scale_map *map,
                     const vl_fault *fault);

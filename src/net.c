@@ -2,6 +2,7 @@
  * find faces in one picture. Everything it does is done by nn, scale and detect. */
 #include "net.h"
 
+#include "again.h"
 #include "builtin.h"
 #include "detect.h"
 #include "frame.h"
@@ -19,6 +20,7 @@ struct veil_net {
     vl_pool *pool;
     vl_net *net;
     vl_detect *detect; /* NULL: a model whose outputs are not faces */
+    vl_again *again;   /* NULL: the model asks for none */
     vl_scale *scale;
     int64_t (*clock_ns)(void);
 };
@@ -51,7 +53,9 @@ static int create_parts(veil_net *n, const void *model, size_t size, const veil_
     n->clock_ns = o->profile ? o->clock_ns : NULL;
     vl_net_set_clock(n->net, n->clock_ns);
     err = vl_detect_create(&n->detect, n->model);
-    return err == VEIL_E_MODEL ? VEIL_OK : err; /* still good for everything but faces */
+    if (err == VEIL_E_MODEL)
+        return VEIL_OK; /* still good for everything but faces */
+    return err != VEIL_OK ? err : vl_again_create(&n->again, n->model, n->pool, o->cpu_off);
 }
 
 int veil_net_create(veil_net **out, const void *model, size_t size, const veil_net_options *opt) {
@@ -82,6 +86,7 @@ void veil_net_destroy(veil_net *n) {
     if (n == NULL)
         return;
     vl_scale_destroy(n->scale);
+    vl_again_destroy(n->again);
     vl_detect_destroy(n->detect);
     vl_net_destroy(n->net);
     vl_pool_destroy(n->pool);
@@ -152,6 +157,8 @@ int veil_net_detect(veil_net *n, const veil_frame *frame, float min_score, veil_
     }
     if (err == VEIL_OK)
         err = vl_detect_check(n->detect, n->net);
+    if (err == VEIL_OK)
+        err = vl_again_look(n->again, n->detect, n->net, frame);
     if (err == VEIL_OK)
         err = vl_detect_frame(n->detect, n->net, n->scale, n->pool, frame, min_score, out, cap,
                               count, NULL, NULL);

@@ -106,6 +106,8 @@ static int create_network(veil *v, const veil_options *o) {
         err = vl_net_create(&v->net, v->model, v->pool, o->cpu_off, 0);
     if (err == VEIL_OK)
         err = vl_detect_create(&v->detect, v->model);
+    if (err == VEIL_OK)
+        err = vl_again_create(&v->again, v->model, v->pool, o->cpu_off);
     return err;
 }
 
@@ -177,7 +179,7 @@ int vl_veil_create(veil **out, const veil_options *opt, vl_detector fn, void *us
     v->on_event = o.on_event;
     v->log = o.log;
     v->user = o.user;
-    v->since_detect = -1;
+    v->since_detect = v->since_again = -1;
     atomic_init(&v->cover, 0);
     int err = vl_settings_take(&v->set, &o.settings);
     if (err == VEIL_OK)
@@ -208,6 +210,7 @@ void veil_destroy(veil *v) {
     vl_track_destroy(v->tracker);
     vl_redact_destroy(v->redact);
     vl_scale_destroy(v->scale);
+    vl_again_destroy(v->again);
     vl_detect_destroy(v->detect);
     vl_net_destroy(v->net);
     vl_model_destroy(v->model);
@@ -294,7 +297,7 @@ int veil_reset(veil *v) {
     v->subject = (vl_subject){0};
     v->epoch++;
     v->has_last = v->has_small = v->flushing = v->last_covered = false;
-    v->since_detect = -1;
+    v->since_detect = v->since_again = -1;
     pthread_mutex_lock(&v->lock);
     v->n_wishes = 0;
     v->n_out = 0;

@@ -3,6 +3,7 @@
 #ifndef VL_VEIL_PRIV_H
 #define VL_VEIL_PRIV_H
 
+#include "again.h"
 #include "detect.h"
 #include "fault.h"
 #include "motion.h"
@@ -34,6 +35,7 @@ struct veil {
     vl_model *model;
     vl_net *net;
     vl_detect *detect;
+    vl_again *again; /* NULL: the model asks for none */
     vl_scale *scale;
     vl_redact *redact;
     vl_tracker *tracker;
@@ -57,6 +59,7 @@ struct veil {
     bool has_last;
     bool flushing;
     int32_t since_detect; /* frames since the network ran; -1: it must run */
+    int32_t since_again;  /* times it ran since the second look; -1: look at once */
     uint8_t *small[2];    /* [VL_MOTION_WIDTH * VL_MOTION_HEIGHT] luma of this frame and before */
     int32_t small_now, small_width, small_height;
     bool has_small;

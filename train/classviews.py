@@ -12,8 +12,10 @@ from .augment import augment, tone
 from .batches import CropBatches, collate
 from .dataset import draw
 
-# canvases (w, h) and pictures a batch: about equal work, landscape as in video first
-CANVASES = (((640, 384), 14), ((512, 512), 13), ((448, 448), 16))
+# canvases (w, h), pictures a batch, share of the batches: about equal work, landscape as in video first. Pictures
+# upright or of 4:3 are to be seen as large as the product sees them too: who never was shown them takes
+# whoever is large for an interviewee.
+CANVASES = (((640, 384), 14, 0.35), ((640, 480), 11, 0.25), ((512, 640), 11, 0.2), ((448, 448), 16, 0.2))
 CROWDS = {"wider", "shanghaitech_B", "maskon", "facemask_ilc2021", "street_lschen"}
 
 
@@ -113,15 +115,15 @@ def passing(img, faces, rng):
 
 def hidden(faces, alpha, at):
     """Faces behind something of this opacity (h,w) whose upper left corner lies at (x,y): they vanish, mostly hidden
-    ones cost nothing; half a face is still to be found, since who comes out from behind must not be seen before
-    he is hidden."""
+    ones cost nothing; a third of a face is still to be found, since who comes out from behind must not be seen
+    before he is hidden."""
     boxes, kind, label = faces
     covered = np.zeros(len(boxes))
     for k, (x, y, w, h) in enumerate(boxes):
         part = alpha[max(0, int(y) - at[1]):max(0, int(y + h) - at[1]), max(0, int(x) - at[0]):max(0, int(x + w) - at[0])]
         covered[k] = part.sum() / max(1.0, w * h)
     keep = covered < 0.8
-    return boxes[keep], np.where(covered > 0.55, 1, kind)[keep].astype(np.int8), label[keep]
+    return boxes[keep], np.where(covered > 0.68, 1, kind)[keep].astype(np.int8), label[keep]
 
 
 class Speakers:
@@ -244,6 +246,6 @@ class MixedBatches(CropBatches):
         info = torch.utils.data.get_worker_info()
         rng = np.random.default_rng([self.seed, info.id if info else 0])
         while True:
-            canvas, n = CANVASES[rng.choice(len(CANVASES), p=(0.5, 0.25, 0.25))]
+            canvas, n, _ = CANVASES[rng.choice(len(CANVASES), p=[c[2] for c in CANVASES])]
             yield collate([self.class_sample(canvas, rng) for _ in range(max(1, n * self.batch // 32))])
             yield collate([self.sample(rng) for _ in range(self.batch)])

@@ -17,6 +17,7 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
+from . import relate
 from .loop import load_finished
 from .model import CONFIGS, Detector, fold_batch_norm
 from .paths import DATA, RUNS, need
@@ -142,6 +143,7 @@ def main():
         meta["veil.metrics"] = json.dumps(metrics)
     if a.relation:
         meta["veil.relation"] = need(a.relation, "relation").read_text(encoding="ascii").strip()
+        meta["veil.again"] = str(relate.AGAIN)  # it was fitted to what both looks say
     picture = a.picture or next(iter(sorted((DATA / "val" / "images").rglob("*.webp"))), None)
     print(write(model, a.out, w, h, meta, picture, metrics))
 

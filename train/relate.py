@@ -7,6 +7,10 @@ that and the face itself through another (deep sets, Zaheer et al. 2017, arXiv 1
 fitted in minutes on what a trained network says of the labelled pictures, and travels in the model
 file as a text. src/relate.c is its twin in C.
 
+Before that, each face's class is the mean, in log odds, of what the network says of it and of what it
+says in a second, smaller look at the picture (src/again.h): who a picture is about shows in the whole
+of it, and the network sees more of the whole in a smaller one.
+
 Being the first of those who are there makes nobody an interviewee: the largest face of a passing
 crowd got P = 0.93 from a comparison, with 0.12 from the network. So it may lower the network's
 word, and raise it up to even odds only, where nobody is shown yet. On one in four pictures not
@@ -20,24 +24,43 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from .look import begin
+from .look import begin, look
 from .paths import CACHE
 
 FILE = CACHE / "relation.txt"
 OWN, PAIR = 9, 10  # numbers that describe a face, and one face to another
 OTHERS = 16        # largest other faces that count
+AGAIN = 384        # long side of the second look
+AGAIN_SCORE = 0.05 # what it counts as seen; src/again.c and src/detect.c have the same,
+SAME = 0.4         # overlap from which both saw the same face
+P_LEAST = 1e-3     # how sure each of them may be
 SEEN = 0.2         # score from which a face is one of the others
 SMALLEST = 0.04    # faces lower than this part of the short side are not learnt from
 UNIT = 4096        # weights travel as integers in this unit
 RAISE = 1.5        # the network's logit is raised by so much at most, and to even odds; but lowered at will
 
 
+def log_odds(p):
+    p = np.clip(p, P_LEAST, 1 - P_LEAST)
+    return np.log(p / (1 - p))
+
+
+def seen_again(d, far):
+    """d (n,6) x1 y1 x2 y2 score P(interview), its classes mixed with those of the second look's faces far."""
+    from eval.detector import overlap
+    d = d.copy()
+    for i in range(len(d) if len(far) else 0):
+        o = overlap(far, d[i])
+        if o.max() >= SAME:
+            d[i, 5] = 1 / (1 + np.exp(-(log_odds(d[i, 5]) + log_odds(far[o.argmax(), 5])) / 2))
+    return d
+
+
 def describe(d, width, height):
     """(n,9) of faces d (n,6): x y w h score P(interview), in a picture of width x height."""
-    p = np.clip(d[:, 5], 1e-3, 1 - 1e-3)
     h, n = d[:, 3], max(1, int((d[:, 4] >= SEEN).sum()))
     one = np.ones(len(d))
-    return np.stack((np.log(p / (1 - p)) / 2, np.log(h / height) + 2, np.log(h / np.sqrt(width * height)) + 2,
+    return np.stack((log_odds(d[:, 5]) / 2, np.log(h / height) + 2, np.log(h / np.sqrt(width * height)) + 2,
                      2 * (d[:, 0] + d[:, 2] / 2) / width - 1, 2 * (d[:, 1] + h / 2) / height - 1, 2 * d[:, 4] - 1,
                      2 * np.log(h / d[:, 2]), np.log(width / height) * one, np.log(n) * one), 1).astype(np.float32)
 
@@ -116,7 +139,6 @@ class Table:
 
 def collect(model, data, long_side):
     """Every labelled picture as it is, and mirrored at a smaller size."""
-    from eval.detector import detect, resize_long
     table = Table()
     for i in np.flatnonzero(data.labelled):
         boxes, kind, label = data.faces(i)
@@ -126,14 +148,9 @@ def collect(model, data, long_side):
         img = data.pictures[i]
         h, w = img.shape[:2]
         for k, side in enumerate((long_side, int(0.8 * long_side))):
-            padded, s = resize_long(img[:, ::-1] if k else img, side)
-            d = detect(model, padded, SEEN, bf16=True)
+            d = seen_again(look(model, img, side, SEEN, k), look(model, img, AGAIN, AGAIN_SCORE, k))
             d[:, 2:4] -= d[:, :2]
-            d[:, :4] /= s
-            b = boxes[known].copy()
-            if k:
-                b[:, 0] = w - b[:, 0] - b[:, 2]
-            table.add(d, (w, h), b, label[known], 0.3 if data.doubtful[i] else 1.0, i, k == 0 and not data.doubtful[i])
+            table.add(d, (w, h), boxes[known], label[known], 0.3 if data.doubtful[i] else 1.0, i, k == 0 and not data.doubtful[i])
         if i % 500 == 0:
             print(f"{i} of {len(data)}", flush=True)
     return table

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Needs cmocka. decoder NULL: none is named. gain: of the face score; huge gives infinities. */
-static inline uint8_t *bright_model(const char *decoder, float gain, float cells, size_t *size) {
+/* Needs cmocka. decoder and again NULL: none is named. gain: of the face score; huge gives
+ * infinities. */
+static inline uint8_t *bright_model_again(const char *decoder, float gain, float cells,
+                                          const char *again, size_t *size) {
     enum { OUT = 6, SIDE = 8, IN = 3, PER = SIDE * SIDE * IN };
     float *w = calloc(OUT * PER, sizeof *w);
     assert_non_null(w);
@@ -27,6 +29,8 @@ static inline uint8_t *bright_model(const char *decoder, float gain, float cells
     emit_meta(e, "name", "bright");
     if (decoder != NULL)
         emit_meta(e, "decoder", decoder);
+    if (again != NULL)
+        emit_meta(e, "again", again);
     emit_op op = {.type = VL_FMT_OP_CONV,
                   .name = "conv",
                   .n_in = 1,
@@ -47,6 +51,10 @@ static inline uint8_t *bright_model(const char *decoder, float gain, float cells
     emit_destroy(e);
     free(w);
     return bytes;
+}
+
+static inline uint8_t *bright_model(const char *decoder, float gain, float cells, size_t *size) {
+    return bright_model_again(decoder, gain, cells, NULL, size);
 }
 
 #endif
