@@ -1,4 +1,4 @@
-/* A second look at the classes: P(interview) of each face, given all other faces of the frame. The
+/* The comparison of faces: P(interview) of each one, given all other faces of the frame. The
  * weights come with the model (text "relation"); a model without them keeps what the network said.
  * Knows nothing of time. */
 #ifndef VL_RELATE_H

@@ -1,4 +1,4 @@
-"""A second look at the classes: each face beside all others of its picture.
+"""The comparison of faces: each one beside all others of its picture.
 
 The network judges every face from what surrounds it; that somebody else is larger, nearer to the
 middle or surer to be meant it can hardly compare. A small network over the list of faces can: for

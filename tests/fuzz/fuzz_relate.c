@@ -1,4 +1,4 @@
-/* Weights of the second look at the classes, as any text, and what they make of faces. */
+/* Weights of the comparison of faces, as any text, and what they make of faces. */
 #include "fuzz.h"
 #include "relate.h"
 

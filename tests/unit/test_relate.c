@@ -1,4 +1,4 @@
-/* The second look at the classes: against values of its Python twin, with lists longer than it
+/* The comparison of faces: against values of its Python twin, with lists longer than it
  * judges, and with damaged texts. */
 #include "random.h"
 #include "relate.h"

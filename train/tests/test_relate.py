@@ -1,4 +1,4 @@
-"""The second look at the classes learns to compare, and its text says all of it."""
+"""The comparison of faces learns to compare, and its text says all of it."""
 import unittest
 
 import numpy as np
