@@ -7,20 +7,42 @@
 #define SIDE_MAX  1024
 #define MIN_SCORE 0.05f /* its train/relate.py twin has the same */
 
-struct vl_again {
-    vl_pool *pool;
+typedef struct {
+    int32_t side_px; /* longer side of its input */
     vl_net *net;
     vl_scale *scale;
-    int32_t side_px; /* longer side of its input */
+} look;
+
+struct vl_again {
+    vl_pool *pool;
+    look looks[VL_DETECT_LOOKS];
+    int n_looks;
     veil_detection faces[VL_DETECT_FAR_MAX];
 };
 
-/* A multiple of 32 within the limits, without sign or spaces; 0: anything else. */
-static int32_t read_side(const char *text) {
+/* A multiple of 32 within the limits, and how many characters it takes; 0: anything else. */
+static int32_t read_side(const char *text, size_t *length) {
     int32_t v = 0;
-    for (; *text >= '0' && *text <= '9' && v <= SIDE_MAX; text++)
-        v = v * 10 + (*text - '0');
-    return *text == 0 && v >= SIDE_MIN && v <= SIDE_MAX && v % 32 == 0 ? v : 0;
+    size_t i = 0;
+    for (; text[i] >= '0' && text[i] <= '9' && v <= SIDE_MAX; i++)
+        v = v * 10 + (text[i] - '0');
+    *length = i;
+    return v >= SIDE_MIN && v <= SIDE_MAX && v % 32 == 0 ? v : 0;
+}
+
+static int read_sides(vl_again *a, const char *text) {
+    for (;;) {
+        size_t length;
+        int32_t side = read_side(text, &length);
+        if (side == 0 || a->n_looks == VL_DETECT_LOOKS)
+            return VEIL_E_MODEL;
+        a->looks[a->n_looks++].side_px = side;
+        if (text[length] == 0)
+            return VEIL_OK;
+        if (text[length] != ',')
+            return VEIL_E_MODEL;
+        text += length + 1;
+    }
 }
 
 int vl_again_create(vl_again **out, const vl_model *model, vl_pool *pool, uint32_t cpu_off) {
@@ -30,22 +52,22 @@ int vl_again_create(vl_again **out, const vl_model *model, vl_pool *pool, uint32
     const char *text = vl_model_meta(model, "again");
     if (text == NULL)
         return VEIL_OK;
-    int32_t side = read_side(text);
-    if (side == 0)
-        return VEIL_E_MODEL;
     vl_again *a = vl_mem_alloc(1, sizeof *a);
     if (a == NULL)
         return VEIL_E_NOMEM;
     a->pool = pool;
-    a->side_px = side;
-    int err = vl_net_create(&a->net, model, pool, cpu_off, 0);
-    if (err == VEIL_OK)
-        err = vl_scale_create(&a->scale);
+    int err = read_sides(a, text);
+    for (int i = 0; i < a->n_looks && err == VEIL_OK; i++) {
+        err = vl_net_create(&a->looks[i].net, model, pool, cpu_off, 0);
+        if (err == VEIL_OK)
+            err = vl_scale_create(&a->looks[i].scale);
+        if (err == VEIL_OK)
+            vl_scale_set_cpu(a->looks[i].scale, cpu_off);
+    }
     if (err != VEIL_OK) {
         vl_again_destroy(a);
         return err;
     }
-    vl_scale_set_cpu(a->scale, cpu_off);
     *out = a;
     return VEIL_OK;
 }
@@ -53,31 +75,39 @@ int vl_again_create(vl_again **out, const vl_model *model, vl_pool *pool, uint32
 void vl_again_destroy(vl_again *a) {
     if (a == NULL)
         return;
-    vl_scale_destroy(a->scale);
-    vl_net_destroy(a->net);
+    for (int i = 0; i < a->n_looks; i++) {
+        vl_scale_destroy(a->looks[i].scale);
+        vl_net_destroy(a->looks[i].net);
+    }
     vl_mem_free(a);
 }
 
-static int plan(vl_again *a, const vl_detect *d, int32_t width, int32_t height) {
+static int plan(const look *l, const vl_detect *d, int32_t width, int32_t height) {
     int32_t longer = width > height ? width : height, shorter = width > height ? height : width;
-    int32_t other = (int32_t)(((int64_t)a->side_px * shorter + longer - 1) / longer);
+    int32_t other = (int32_t)(((int64_t)l->side_px * shorter + longer - 1) / longer);
     other = (other + 31) / 32 * 32;
-    int32_t w = width >= height ? a->side_px : other, h = width >= height ? other : a->side_px;
-    int err = vl_net_set_size(a->net, w, h);
-    return err == VEIL_OK ? vl_detect_check(d, a->net) : err;
+    int32_t w = width >= height ? l->side_px : other, h = width >= height ? other : l->side_px;
+    int err = vl_net_set_size(l->net, w, h);
+    return err == VEIL_OK ? vl_detect_check(d, l->net) : err;
 }
 
 int vl_again_look(vl_again *a, vl_detect *d, const vl_net *net, const veil_frame *f) {
-    vl_detect_set_far(d, NULL, 0);
-    if (a == NULL || (vl_net_width(net) <= a->side_px && vl_net_height(net) <= a->side_px))
-        return VEIL_OK;
-    vl_scale_map m;
-    size_t n = 0;
-    int err = plan(a, d, vl_frame_upright_width(f), vl_frame_upright_height(f));
-    if (err == VEIL_OK)
-        err = vl_detect_look(d, a->net, a->scale, a->pool, f, MIN_SCORE, a->faces,
-                             VL_DETECT_FAR_MAX, &n, &m, NULL);
-    if (err == VEIL_OK)
-        vl_detect_set_far(d, a->faces, n);
-    return err;
+    vl_detect_forget_far(d);
+    for (int i = 0; a != NULL && i < a->n_looks; i++) {
+        const look *l = &a->looks[i];
+        vl_scale_map m;
+        size_t n = 0;
+        if (vl_net_width(net) <= l->side_px && vl_net_height(net) <= l->side_px)
+            continue;
+        int err = plan(l, d, vl_frame_upright_width(f), vl_frame_upright_height(f));
+        if (err == VEIL_OK)
+            err = vl_detect_look(d, l->net, l->scale, a->pool, f, MIN_SCORE, a->faces,
+                                 VL_DETECT_FAR_MAX, &n, &m, NULL);
+        if (err != VEIL_OK) {
+            vl_detect_forget_far(d);
+            return err;
+        }
+        vl_detect_add_far(d, a->faces, n);
+    }
+    return VEIL_OK;
 }

@@ -21,8 +21,9 @@ struct vl_detect {
     vl_relate *relate;   /* NULL: the network's own word stands */
     float *class_sum;    /* [VL_DETECT_MAX] score-weighted sum of P(interview) */
     float *class_weight; /* [VL_DETECT_MAX] */
-    veil_detection far[VL_DETECT_FAR_MAX];
-    size_t n_far;
+    veil_detection far[VL_DETECT_LOOKS][VL_DETECT_FAR_MAX];
+    size_t n_far[VL_DETECT_LOOKS];
+    int n_looks;
 };
 
 int vl_detect_create(vl_detect **out, const vl_model *model) {
@@ -241,10 +242,17 @@ int vl_detect_look(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, co
     return VEIL_OK;
 }
 
-void vl_detect_set_far(vl_detect *d, const veil_detection *far, size_t n) {
-    d->n_far = n < VL_DETECT_FAR_MAX ? n : VL_DETECT_FAR_MAX;
+void vl_detect_add_far(vl_detect *d, const veil_detection *far, size_t n) {
+    if (d->n_looks == VL_DETECT_LOOKS)
+        return;
+    n = n < VL_DETECT_FAR_MAX ? n : VL_DETECT_FAR_MAX;
     if (n > 0)
-        memcpy(d->far, far, d->n_far * sizeof *far);
+        memcpy(d->far[d->n_looks], far, n * sizeof *far);
+    d->n_far[d->n_looks++] = n;
+}
+
+void vl_detect_forget_far(vl_detect *d) {
+    d->n_looks = 0;
 }
 
 static float log_odds(float p) {
@@ -260,20 +268,34 @@ static float overlap_of(const veil_detection *a, const veil_detection *b) {
     return w * h / (a->w * a->h + b->w * b->h - w * h);
 }
 
+/* The face of a further look that is this one, or NULL. */
+static const veil_detection *same_face(const veil_detection *face, const veil_detection *far,
+                                       size_t n) {
+    const veil_detection *same = NULL;
+    float most = FAR_IOU;
+    for (size_t i = 0; i < n; i++) {
+        float o = overlap_of(face, &far[i]);
+        if (o >= most) {
+            most = o;
+            same = &far[i];
+        }
+    }
+    return same;
+}
+
 static void mix_in_far(const vl_detect *d, veil_detection *out, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        const veil_detection *same = NULL;
-        float most = FAR_IOU;
-        for (size_t k = 0; k < d->n_far; k++) {
-            float o = overlap_of(&out[i], &d->far[k]);
-            if (o >= most) {
-                most = o;
-                same = &d->far[k];
-            }
+        float sum = log_odds(out[i].interview);
+        int looks = 1;
+        for (int k = 0; k < d->n_looks; k++) {
+            const veil_detection *same = same_face(&out[i], d->far[k], d->n_far[k]);
+            if (same == NULL)
+                continue;
+            sum += log_odds(same->interview);
+            looks++;
         }
-        if (same != NULL)
-            out[i].interview =
-                vl_decode_sigmoid((log_odds(out[i].interview) + log_odds(same->interview)) / 2);
+        if (looks > 1)
+            out[i].interview = vl_decode_sigmoid(sum / (float)looks);
     }
 }
 

@@ -10,7 +10,8 @@
 
 #define VL_DETECT_MAX     2000  /* candidates kept before overlap suppression, best first */
 #define VL_DETECT_IOU     0.45f /* overlap from which two boxes are one face */
-#define VL_DETECT_FAR_MAX 128   /* faces of a second look */
+#define VL_DETECT_FAR_MAX 128   /* faces of a further look, and how many such looks count */
+#define VL_DETECT_LOOKS   4
 
 typedef struct vl_detect vl_detect; /* decoder and scratch memory; one thread at a time */
 
@@ -38,13 +39,14 @@ int vl_detect_look(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, co
                    float min_score, veil_detection *out, size_t cap, size_t *n, vl_scale_map *map,
                    const vl_fault *fault);
 
-/* What another look at this scene saw (again.h), upright px; kept until the next call, at most
- * VL_DETECT_FAR_MAX. */
-void vl_detect_set_far(vl_detect *d, const veil_detection *far, size_t n);
+/* What a further look at this scene saw (again.h), upright px: the first VL_DETECT_FAR_MAX faces of
+ * the first VL_DETECT_LOOKS looks count. */
+void vl_detect_add_far(vl_detect *d, const veil_detection *far, size_t n);
+void vl_detect_forget_far(vl_detect *d);
 
-/* As vl_detect_look; then each class is the mean, in log odds, of this look and the one that
- * vl_detect_set_far told of, where that saw the same face, and the faces are compared with each
- * other (relate.h). map may be NULL. */
+/* As vl_detect_look; then each class is the mean, in log odds, of this look and of those that
+ * vl_detect_add_far told of and that saw the same face, and the faces are compared with each other
+ * (relate.h). map may be NULL. */
 int vl_detect_frame(vl_detect *d, vl_net *net, vl_scale *scale, vl_pool *pool, const veil_frame *f,
                     float min_score, veil_detection *out, size_t cap, size_t *n, vl_scale_map *map,
                     const vl_fault *fault);

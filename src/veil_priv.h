@@ -59,7 +59,7 @@ struct veil {
     bool has_last;
     bool flushing;
     int32_t since_detect; /* frames since the network ran; -1: it must run */
-    int32_t since_again;  /* times it ran since the second look; -1: look at once */
+    int32_t since_again;  /* times it ran since the further looks; -1: look at once */
     uint8_t *small[2];    /* [VL_MOTION_WIDTH * VL_MOTION_HEIGHT] luma of this frame and before */
     int32_t small_now, small_width, small_height;
     bool has_small;

@@ -143,7 +143,7 @@ def main():
         meta["veil.metrics"] = json.dumps(metrics)
     if a.relation:
         meta["veil.relation"] = need(a.relation, "relation").read_text(encoding="ascii").strip()
-        meta["veil.again"] = str(relate.AGAIN)  # it was fitted to what both looks say
+        meta["veil.again"] = ",".join(map(str, relate.AGAIN))  # it was fitted to what all looks say
     picture = a.picture or next(iter(sorted((DATA / "val" / "images").rglob("*.webp"))), None)
     print(write(model, a.out, w, h, meta, picture, metrics))
 

@@ -8,7 +8,7 @@ fitted in minutes on what a trained network says of the labelled pictures, and t
 file as a text. src/relate.c is its twin in C.
 
 Before that, each face's class is the mean, in log odds, of what the network says of it and of what it
-says in a second, smaller look at the picture (src/again.h): who a picture is about shows in the whole
+says in further, smaller looks at the picture (src/again.h): who a picture is about shows in the whole
 of it, and the network sees more of the whole in a smaller one.
 
 Being the first of those who are there makes nobody an interviewee: the largest face of a passing
@@ -30,10 +30,10 @@ from .paths import CACHE
 FILE = CACHE / "relation.txt"
 OWN, PAIR = 9, 10  # numbers that describe a face, and one face to another
 OTHERS = 16        # largest other faces that count
-AGAIN = 384        # long side of the second look
-AGAIN_SCORE = 0.05 # what it counts as seen; src/again.c and src/detect.c have the same,
-SAME = 0.4         # overlap from which both saw the same face
-P_LEAST = 1e-3     # how sure each of them may be
+AGAIN = (384, 256) # long sides of the further looks
+AGAIN_SCORE = 0.05 # what they count as seen; src/again.c and src/detect.c have the same,
+SAME = 0.4         # overlap from which two looks saw the same face
+P_LEAST = 1e-3     # how sure each look may be
 SEEN = 0.2         # score from which a face is one of the others
 SMALLEST = 0.04    # faces lower than this part of the short side are not learnt from
 UNIT = 4096        # weights travel as integers in this unit
@@ -45,14 +45,18 @@ def log_odds(p):
     return np.log(p / (1 - p))
 
 
-def seen_again(d, far):
-    """d (n,6) x1 y1 x2 y2 score P(interview), its classes mixed with those of the second look's faces far."""
+def seen_again(d, fars):
+    """d (n,6) x1 y1 x2 y2 score P(interview), its classes the mean with those that further looks' faces have."""
     from eval.detector import overlap
     d = d.copy()
-    for i in range(len(d) if len(far) else 0):
-        o = overlap(far, d[i])
-        if o.max() >= SAME:
-            d[i, 5] = 1 / (1 + np.exp(-(log_odds(d[i, 5]) + log_odds(far[o.argmax(), 5])) / 2))
+    for i in range(len(d)):
+        said = [d[i, 5]]
+        for far in fars:
+            o = overlap(far, d[i])
+            if o.max(initial=0) >= SAME:
+                said.append(far[o.argmax(), 5])
+        if len(said) > 1:
+            d[i, 5] = 1 / (1 + np.exp(-log_odds(np.array(said)).mean()))
     return d
 
 
@@ -148,7 +152,7 @@ def collect(model, data, long_side):
         img = data.pictures[i]
         h, w = img.shape[:2]
         for k, side in enumerate((long_side, int(0.8 * long_side))):
-            d = seen_again(look(model, img, side, SEEN, k), look(model, img, AGAIN, AGAIN_SCORE, k))
+            d = seen_again(look(model, img, side, SEEN, k), [look(model, img, far, AGAIN_SCORE, k) for far in AGAIN])
             d[:, 2:4] -= d[:, :2]
             table.add(d, (w, h), boxes[known], label[known], 0.3 if data.doubtful[i] else 1.0, i, k == 0 and not data.doubtful[i])
         if i % 500 == 0:

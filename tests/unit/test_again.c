@@ -1,4 +1,4 @@
-/* The second look: its classes are mixed in where both looks saw the same face, it comes as often
+/* Further looks: their classes are mixed in where both looks saw the same face, it comes as often
  * as it should, and models that ask for none, or for nonsense, are told apart. */
 #include "mem.h"
 #include "veil_priv.h"
@@ -97,7 +97,7 @@ static void classes_are_mixed(void **state) {
     assert_true(fabsf(log_odds_of(&c, &f) - near) < 0.05f);
 
     assert_int_equal(vl_again_look(c.again, c.detect, c.net, &f), VEIL_OK);
-    vl_detect_set_far(c.detect, NULL, 0);
+    vl_detect_forget_far(c.detect);
     assert_true(fabsf(log_odds_of(&c, &f) - near) < 0.05f);
     free(black);
     chain_free(&c);
@@ -117,21 +117,31 @@ static void only_the_same_face(void **state) {
     const veil_detection aside = {24 + 14.5f, 24, 32, 32, 0.9f, 0.5f}, /* by 0.38 */
         by = {24 + 13, 24, 32, 32, 0.9f, 0.5f},                        /* by 0.42 */
         on = {24, 24, 32, 32, 0.9f, 0};
-    vl_detect_set_far(c.detect, &aside, 1);
+    vl_detect_add_far(c.detect, &aside, 1);
     assert_true(fabsf(log_odds_of(&c, &f) - near) < 1e-4f);
-    vl_detect_set_far(c.detect, &by, 1);
+    vl_detect_forget_far(c.detect);
+    vl_detect_add_far(c.detect, &by, 1);
     assert_true(fabsf(log_odds_of(&c, &f) - near / 2) < 1e-3f);
     for (int first = 0; first < 2; first++) {
         veil_detection both[2] = {first ? by : on, first ? on : by};
-        vl_detect_set_far(c.detect, both, 2);
+        vl_detect_forget_far(c.detect);
+        vl_detect_add_far(c.detect, both, 2);
         /* however sure of nothing, it counts as one in a thousand */
         assert_true(fabsf(log_odds_of(&c, &f) - (near - logf(999)) / 2) < 1e-2f);
     }
     static veil_detection many[VL_DETECT_FAR_MAX + 9];
     for (size_t i = 0; i < VL_DETECT_FAR_MAX + 9; i++)
         many[i] = i < VL_DETECT_FAR_MAX ? aside : on;
-    vl_detect_set_far(c.detect, many, VL_DETECT_FAR_MAX + 9);
+    vl_detect_forget_far(c.detect);
+    vl_detect_add_far(c.detect, many, VL_DETECT_FAR_MAX + 9);
     assert_true(fabsf(log_odds_of(&c, &f) - near) < 1e-4f);
+    /* looks that did not see it say nothing, and what is too much is left out */
+    vl_detect_add_far(c.detect, NULL, 0);
+    vl_detect_add_far(c.detect, &by, 1);
+    assert_true(fabsf(log_odds_of(&c, &f) - near / 2) < 1e-3f);
+    for (int i = 0; i < 9; i++)
+        vl_detect_add_far(c.detect, &by, 1);
+    assert_true(fabsf(log_odds_of(&c, &f) - near / 3) < 1e-3f);
     chain_free(&c);
 }
 
@@ -144,16 +154,47 @@ static void no_larger_than_the_first(void **state) {
     assert_non_null(c.again);
     float near = log_odds_of(&c, &f);
     const veil_detection on = {24, 24, 32, 32, 0.9f, 0.5f};
-    vl_detect_set_far(c.detect, &on, 1);
+    vl_detect_add_far(c.detect, &on, 1);
     assert_int_equal(vl_again_look(c.again, c.detect, c.net, &f), VEIL_OK); /* forgets it */
     assert_true(fabsf(log_odds_of(&c, &f) - near) < 1e-4f);
     chain_free(&c);
 }
 
+/* Two further looks, both of 64 px: each counts. */
+static void several_looks(void **state) {
+    (void)state;
+    static uint8_t data[WIDTH * HEIGHT * 3];
+    veil_frame f = picture(data);
+    chain c;
+    chain_make(&c, "64,96,64");
+    float near = 20 * 64 / 255.0f - 3, far = 20 * 64 / 255.0f * 4 / 9 - 3;
+    for (int i = 0; i < 2; i++) { /* twice is not more than once */
+        assert_int_equal(vl_again_look(c.again, c.detect, c.net, &f), VEIL_OK);
+        assert_true(fabsf(log_odds_of(&c, &f) - (near + 2 * far) / 3) < 0.05f);
+    }
+    chain_free(&c);
+}
+
 static void damaged_texts(void **state) {
     (void)state;
-    static const char *const bad[] = {
-        "", "0", "-64", "+64", " 64", "64 ", "64px", "65", "32", "1056", "99999999999999999999"};
+    static const char *const bad[] = {"",
+                                      "0",
+                                      "-64",
+                                      "+64",
+                                      " 64",
+                                      "64 ",
+                                      "64px",
+                                      "65",
+                                      "32",
+                                      "1056",
+                                      "99999999999999999999",
+                                      ",64",
+                                      "64,",
+                                      "64,,96",
+                                      "64;96",
+                                      "64, 96",
+                                      "64,65",
+                                      "64,64,64,64,64"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         size_t size;
         uint8_t *bytes = bright_model_again("veil", 40, 2, bad[i], &size);
@@ -215,9 +256,11 @@ static void every_fourth_frame(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_are_mixed), cmocka_unit_test(only_the_same_face),
-        cmocka_unit_test(no_larger_than_the_first), cmocka_unit_test(damaged_texts),
-        cmocka_unit_test(every_fourth_frame)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(classes_are_mixed),
+                                       cmocka_unit_test(only_the_same_face),
+                                       cmocka_unit_test(no_larger_than_the_first),
+                                       cmocka_unit_test(several_looks),
+                                       cmocka_unit_test(damaged_texts),
+                                       cmocka_unit_test(every_fourth_frame)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

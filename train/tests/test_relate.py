@@ -65,17 +65,20 @@ class Relate(unittest.TestCase):
         self.assertEqual(len(pairs), 2)  # neither itself nor the one that is hardly seen
         self.assertTrue(np.allclose(np.exp(pairs[:, 2]), (2, 0.5)))
 
-    def test_second_look(self):
-        """Classes are mixed in log odds where both looks saw the same face, boxes stay (tests/unit/test_again.c)."""
+    def test_further_looks(self):
+        """Classes are mixed in log odds where looks saw the same face, boxes stay (tests/unit/test_again.c)."""
         d = np.array([[24, 24, 56, 56, 0.9, 0.8], [100, 24, 132, 56, 0.9, 0.8], [200, 24, 232, 56, 0.9, 0.8]])
         far = np.array([[37, 24, 69, 56, 0.3, 0.5], [24, 24, 56, 56, 0.1, 0.0], [114.5, 24, 146.5, 56, 0.9, 0.5],
                         [213, 24, 245, 56, 0.9, 0.5]])
-        mixed = relate.seen_again(d, far)
+        mixed = relate.seen_again(d, [far])
         self.assertTrue((mixed[:, :5] == d[:, :5]).all() and (d[:, 5] == 0.8).all())
         said = np.log(0.8 / 0.2)
         for got, want in zip(relate.log_odds(mixed[:, 5]), ((said - np.log(999)) / 2, said, said / 2)):
             self.assertAlmostEqual(got, want, places=6)
-        self.assertTrue((relate.seen_again(d, far[:0]) == d).all())
+        self.assertTrue((relate.seen_again(d, [far[:0]]) == d).all() and (relate.seen_again(d, []) == d).all())
+        twice = relate.log_odds(relate.seen_again(d, [far, far[:0], far])[:, 5])
+        self.assertAlmostEqual(twice[0], (said - 2 * np.log(999)) / 3, places=6)
+        self.assertAlmostEqual(twice[2], said / 3, places=6)
 
     def test_alone(self):
         t = relate.Table()
