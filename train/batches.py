@@ -52,8 +52,9 @@ def collate(samples):
 class CropBatches(IterableDataset):
     """Endless batches of crops and mosaics for detection."""
 
-    def __init__(self, data, batch, size, seed, mosaic=0.3):
+    def __init__(self, data, batch, size, seed, mosaic=0.3, smallest=8.0):
         self.data, self.batch, self.size, self.seed, self.mosaic = data, batch, size, seed, mosaic
+        self.smallest = smallest  # px, of the faces that crops are cut around
         self.cdf = np.cumsum(data.weight / data.weight.sum())
 
     def pick(self, rng):
@@ -70,10 +71,10 @@ class CropBatches(IterableDataset):
             i, box = self.data.alarm(rng)
             img, faces = views.toward(self.data.pictures[i], self.data.faces(i), size, box, rng, lo=14.0)
         elif rng.random() < self.mosaic:
-            img, faces = views.mosaic(lambda: self.pick(rng)[1:], size, rng)
+            img, faces = views.mosaic(lambda: self.pick(rng)[1:], size, rng, self.smallest)
         else:
             i, img, faces, want = self.pick(rng)
-            img, faces = views.crop(img, faces, size, rng, want)
+            img, faces = views.crop(img, faces, size, rng, want, self.smallest)
         fine = 0.3 if i is not None and self.data.one_scale[i] else 1.0
         img, faces = augment(img, faces, rng)
         return img, faces, 0.0, fine

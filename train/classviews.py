@@ -178,8 +178,8 @@ class MixedBatches(CropBatches):
     pictures in class batches, at half the weight.
     """
 
-    def __init__(self, data, batch, size, seed, composed=0.25, guesses=None, guessed=0.35):
-        super().__init__(data, batch, size, seed)
+    def __init__(self, data, batch, size, seed, composed=0.25, guesses=None, guessed=0.35, smallest=8.0):
+        super().__init__(data, batch, size, seed, smallest=smallest)
         self.guesses, self.guessed = guesses, guessed if guesses is not None else 0.0
         if guesses is not None:
             some = [(guesses[data.first[i]:data.first[i + 1]] >= 0).any() for i in range(len(data))]

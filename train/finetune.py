@@ -38,6 +38,7 @@ def main():
     ap.add_argument("--boxes", help="boxes that train.boxes straightened")
     ap.add_argument("--labels", nargs="+", default=[], help="classes given after the data was made (train/labels/*.jsonl)")
     ap.add_argument("--label-weight", type=float, default=1.0, help="weight of the class loss")
+    ap.add_argument("--smallest", type=float, default=8.0, help="smallest size, px, that crops show a chosen face at (default %(default)s)")
     ap.add_argument("--report", action="store_true", help="AP and subject figures before and after")
     a = ap.parse_args()
     data, folder = Faces(a.data or DATA), RUNS / a.run
@@ -61,7 +62,7 @@ def main():
     if a.report and not a.resume and parallel.first():
         torch.set_num_threads(a.threads)
         report(load_model(a.init)[0], "before", folder)
-    model = Loop(a, folder, lambda seed: loader(MixedBatches(data, a.batch, a.size, seed, a.composed, guesses), a.workers),
+    model = Loop(a, folder, lambda seed: loader(MixedBatches(data, a.batch, a.size, seed, a.composed, guesses, smallest=a.smallest), a.workers),
                  DetectionLoss(label=a.label_weight), init=None if a.resume else a.init).run()
     if a.report:  # only the first process gets here
         report(model, "after", folder)

@@ -153,19 +153,19 @@ def _place(img, faces, size, z, rng):
     return cut(img, faces, (x, y, w, h), size)
 
 
-def crop(img, faces, size, rng, want=None):
-    """One of the crops above; the mix that pretraining uses."""
+def crop(img, faces, size, rng, want=None, lo=8.0):
+    """One of the crops above; the mix that pretraining uses. lo: of toward_face."""
     p = rng.random()
     if p < 0.40:
         return natural(img, faces, size, rng)
     if p < 0.85:
-        return toward_face(img, faces, size, rng, want)
+        return toward_face(img, faces, size, rng, want, lo)
     if p < 0.90:
         return empty_spot(img, faces, size, rng) or natural(img, faces, size, rng)
     return whole(img, faces, size, max(size) * rng.uniform(0.75, 1.0), rng)
 
 
-def mosaic(pick, size, rng):
+def mosaic(pick, size, rng, lo=8.0):
     """Four crops around a random middle; `pick()` gives (picture, faces, wanted)."""
     ow, oh = size
     mx, my = int(ow * rng.uniform(0.3, 0.7)), int(oh * rng.uniform(0.3, 0.7))
@@ -173,7 +173,7 @@ def mosaic(pick, size, rng):
     parts = []
     for x, y, w, h in ((0, 0, mx, my), (mx, 0, ow - mx, my), (0, my, mx, oh - my), (mx, my, ow - mx, oh - my)):
         img, faces, want = pick()
-        tile, (b, k, l) = crop(img, faces, (w, h), rng, want)
+        tile, (b, k, l) = crop(img, faces, (w, h), rng, want, lo)
         out[y:y + h, x:x + w] = tile
         b[:, 0] += x
         b[:, 1] += y

@@ -54,7 +54,7 @@ static void fill(uint8_t *data, int32_t x, int32_t y, int32_t side, uint8_t red)
         }
 }
 
-/* One face: the network's cell 2,2 lies on its red middle, cell 1,1 of the second look on all of
+/* One face: the network's cell 2,2 lies on its red middle, cell 1,1 of the further look on all of
  * it, of which four ninths are red. */
 static veil_frame picture(uint8_t *data) {
     memset(data, 0, WIDTH * HEIGHT * 3);

@@ -74,6 +74,20 @@ class Alarms(unittest.TestCase):
             batches.ALARMS = was
 
 
+class Smallest(unittest.TestCase):
+    def test_crops_go_to_larger_faces(self):
+        """Where crops are cut around faces from 60 px on, what they show is mostly so large; whole pictures stay."""
+        img = np.full((1200, 1600, 3), 90, np.uint8)
+        face = np.array([[700, 500, 40, 50]], np.float32), np.zeros(1, np.int8), np.zeros(1, np.float32)
+
+        def sizes(lo):
+            made = [views.crop(img, face, (320, 320), np.random.default_rng(seed), None, lo)[1][0] for seed in range(200)]
+            return np.array([np.sqrt(b[0, 2] * b[0, 3]) for b in made if len(b)])
+        few, many = sizes(8.0), sizes(60.0)
+        self.assertGreater(np.median(many), 1.5 * np.median(few))
+        self.assertLess(many.min(), 30)
+
+
 class OutOfFocus(unittest.TestCase):
     def test_nothing_sharp_and_nobody(self):
         """Of a chequered picture with one face: no face in the view, and less detail than before."""
@@ -190,17 +204,18 @@ class Edge(unittest.TestCase):
 
 class Composed(unittest.TestCase):
     def test_faces_behind_the_speaker(self):
-        """Of four faces in a row a speaker covers a fifth, four tenths, six tenths and nine tenths."""
-        boxes = np.array([[0, 0, 20, 20], [30, 0, 20, 20], [60, 0, 20, 20], [90, 0, 20, 20]], np.float32)
-        alpha = np.zeros((40, 120), np.float32)
-        for (x, _, w, h), share in zip(boxes.astype(int), (0.2, 0.4, 0.6, 0.9)):
+        """Of five faces in a row a speaker covers a fifth, four tenths, six tenths, three quarters and nine tenths:
+        whoever is to be hidden by the measure of leaks (less than 70 % covered) is to be found."""
+        boxes = np.array([[30 * i, 0, 20, 20] for i in range(5)], np.float32)
+        alpha = np.zeros((40, 150), np.float32)
+        for (x, _, w, h), share in zip(boxes.astype(int), (0.2, 0.4, 0.6, 0.75, 0.9)):
             alpha[:int(h * share), x:x + w] = 1
-        speaker = np.array([100, 25, 15, 15], np.float32)
-        faces = boxes, np.zeros(4, np.int8), np.zeros(4, np.float32)
-        got, kind, label = classviews.Speakers.merge(faces, speaker, alpha, (0, 0, 120, 40))
-        self.assertEqual(got.tolist(), [*boxes[:3].tolist(), speaker.tolist()])
-        self.assertEqual(kind.tolist(), [0, 0, 1, 0])
-        self.assertEqual(label.tolist(), [0, 0, 0, 1])
+        speaker = np.array([130, 25, 15, 15], np.float32)
+        faces = boxes, np.zeros(5, np.int8), np.zeros(5, np.float32)
+        got, kind, label = classviews.Speakers.merge(faces, speaker, alpha, (0, 0, 150, 40))
+        self.assertEqual(got.tolist(), [*boxes[:4].tolist(), speaker.tolist()])
+        self.assertEqual(kind.tolist(), [0, 0, 0, 1, 0])
+        self.assertEqual(label.tolist(), [0, 0, 0, 0, 1])
 
 
 class Candidates(unittest.TestCase):
