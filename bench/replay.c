@@ -158,7 +158,7 @@ static const ev_truth_face *face_at(const label_frame *l, const veil_track *t) {
     for (size_t i = 0; l != NULL && i < l->n; i++) {
         ev_box b = l->faces[i].box;
         vl_rect truth = {(float)b.x, (float)b.y, (float)b.w, (float)b.h};
-        float o = vl_track_overlap(truth, (vl_rect){t->x, t->y, t->w, t->h});
+        float o = vl_frame_overlap(truth, (vl_rect){t->x, t->y, t->w, t->h});
         if (o > most) {
             most = o;
             best = &l->faces[i];

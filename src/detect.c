@@ -260,12 +260,8 @@ static float log_odds(float p) {
     return logf(p / (1 - p));
 }
 
-static float overlap_of(const veil_detection *a, const veil_detection *b) {
-    float w = fminf(a->x + a->w, b->x + b->w) - fmaxf(a->x, b->x);
-    float h = fminf(a->y + a->h, b->y + b->h) - fmaxf(a->y, b->y);
-    if (!(w > 0) || !(h > 0))
-        return 0;
-    return w * h / (a->w * a->h + b->w * b->h - w * h);
+static vl_rect rect_of(const veil_detection *d) {
+    return (vl_rect){d->x, d->y, d->w, d->h};
 }
 
 /* The face of a further look that is this one, or NULL. */
@@ -274,7 +270,7 @@ static const veil_detection *same_face(const veil_detection *face, const veil_de
     const veil_detection *same = NULL;
     float most = FAR_IOU;
     for (size_t i = 0; i < n; i++) {
-        float o = overlap_of(face, &far[i]);
+        float o = vl_frame_overlap(rect_of(face), rect_of(&far[i]));
         if (o >= most) {
             most = o;
             same = &far[i];

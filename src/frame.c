@@ -213,3 +213,11 @@ int32_t vl_frame_upright_width(const veil_frame *f) {
 int32_t vl_frame_upright_height(const veil_frame *f) {
     return f->rotation == 90 || f->rotation == 270 ? f->width : f->height;
 }
+
+float vl_frame_overlap(vl_rect a, vl_rect b) {
+    float w = fminf(a.x + a.w, b.x + b.w) - fmaxf(a.x, b.x);
+    float h = fminf(a.y + a.h, b.y + b.h) - fmaxf(a.y, b.y);
+    if (!(w > 0) || !(h > 0))
+        return 0;
+    return w * h / (a.w * a.h + b.w * b.h - w * h);
+}

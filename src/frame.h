@@ -59,6 +59,9 @@ typedef struct {
 } vl_rect;
 vl_rect vl_frame_to_upright(const veil_frame *f, vl_rect stored);
 vl_rect vl_frame_from_upright(const veil_frame *f, vl_rect upright);
+
+/* Intersection over union. */
+float vl_frame_overlap(vl_rect a, vl_rect b);
 int32_t vl_frame_upright_width(const veil_frame *f);
 int32_t vl_frame_upright_height(const veil_frame *f);
 

@@ -295,7 +295,7 @@ static void interpolate(const vl_timeline *t, int32_t window, vl_entry *e) {
         vl_rect a = moved(before->box, &now->camera), b = moved(later->box, &back);
         e->box = between(a, b, (float)part_ns / (float)all_ns);
         vl_rect grown = vl_track_grown(e->box, GAP_GROW);
-        bool both = vl_track_overlap(grown, e->cover) > 0.2f;
+        bool both = vl_frame_overlap(grown, e->cover) > 0.2f;
         e->cover = both ? vl_track_hull(grown, e->cover) : grown;
         return;
     }
@@ -361,7 +361,7 @@ static const vl_entry *weak_near(const vl_slot *s, vl_rect r) {
     float most = WEAK_OVERLAP;
     for (size_t i = 0; i < s->weak.n; i++) {
         vl_rect w = s->weak.e[i].box;
-        float o = vl_track_overlap(vl_track_grown(r, WEAK_BUFFER), vl_track_grown(w, WEAK_BUFFER));
+        float o = vl_frame_overlap(vl_track_grown(r, WEAK_BUFFER), vl_track_grown(w, WEAK_BUFFER));
         if (o > most) {
             most = o;
             best = &s->weak.e[i];

@@ -69,14 +69,6 @@ struct vl_tracker {
     float *row_best, *row_second; /* [VL_TRACK_MAX] */
 };
 
-float vl_track_overlap(vl_rect a, vl_rect b) {
-    float w = fminf(a.x + a.w, b.x + b.w) - fmaxf(a.x, b.x);
-    float h = fminf(a.y + a.h, b.y + b.h) - fmaxf(a.y, b.y);
-    if (!(w > 0) || !(h > 0))
-        return 0;
-    return w * h / (a.w * a.h + b.w * b.h - w * h);
-}
-
 vl_rect vl_track_hull(vl_rect a, vl_rect b) {
     float x = fminf(a.x, b.x), y = fminf(a.y, b.y);
     return (vl_rect){x, y, fmaxf(a.x + a.w, b.x + b.w) - x, fmaxf(a.y + a.h, b.y + b.h) - y};
@@ -263,7 +255,7 @@ static float cost_of(const vl_track *k, const veil_detection *d, measure by, flo
     if (!(dist < reach))
         return HUGE_VALF;
     if (by == BY_OVERLAP) {
-        float o = vl_track_overlap(vl_track_grown(a, buffer), vl_track_grown(b, buffer));
+        float o = vl_frame_overlap(vl_track_grown(a, buffer), vl_track_grown(b, buffer));
         return o > 0 ? fmaxf(1 - o, 0) + 0.1f * ratio : HUGE_VALF; /* rounding may give o > 1 */
     }
     return dist / reach + 0.2f * ratio;
@@ -499,7 +491,7 @@ static bool at_track(const vl_tracker *t, vl_rect b) {
     float x = b.x + b.w / 2, y = b.y + b.h / 2;
     for (size_t i = 0; i < t->n; i++) {
         vl_rect r = t->tracks[i].box;
-        if ((x > r.x && x < r.x + r.w && y > r.y && y < r.y + r.h) || vl_track_overlap(r, b) > 0.1f)
+        if ((x > r.x && x < r.x + r.w && y > r.y && y < r.y + r.h) || vl_frame_overlap(r, b) > 0.1f)
             return true;
     }
     return false;
@@ -510,7 +502,7 @@ static seed *seed_at(vl_tracker *t, vl_rect b, int64_t pts_ns) {
     seed *best = NULL;
     float most = SEED_OVERLAP;
     for (size_t i = 0; i < t->n_seeds; i++) {
-        float o = t->seeds[i].seen_ns < pts_ns ? vl_track_overlap(t->seeds[i].box, b) : 0;
+        float o = t->seeds[i].seen_ns < pts_ns ? vl_frame_overlap(t->seeds[i].box, b) : 0;
         if (o > most) {
             most = o;
             best = &t->seeds[i];

@@ -82,9 +82,6 @@ vl_track *vl_track_list(vl_tracker *t, size_t *n);
 /* Did this detection of the last step continue or start a track? Weak ones may be left over. */
 bool vl_track_used(const vl_tracker *t, size_t det);
 
-/* Intersection over union. */
-float vl_track_overlap(vl_rect a, vl_rect b);
-
 /* Smallest box around both. */
 vl_rect vl_track_hull(vl_rect a, vl_rect b);
 

@@ -425,8 +425,8 @@ static void too_many_is_an_error(void **state) {
 static void geometry(void **state) {
     (void)state;
     vl_rect a = {0, 0, 10, 10}, b = {5, 5, 10, 10}, far = {50, 50, 1, 1};
-    assert_true(fabsf(vl_track_overlap(a, b) - 25.0f / 175) < 1e-6f);
-    assert_true(vl_track_overlap(a, far) == 0);
+    assert_true(fabsf(vl_frame_overlap(a, b) - 25.0f / 175) < 1e-6f);
+    assert_true(vl_frame_overlap(a, far) == 0);
     vl_rect h = vl_track_hull(a, b);
     assert_true(h.x == 0 && h.y == 0 && h.w == 15 && h.h == 15);
     vl_rect g = vl_track_grown(a, 0.5f);
