@@ -83,10 +83,8 @@ void vl_again_destroy(vl_again *a) {
 }
 
 static int plan(const look *l, const vl_detect *d, int32_t width, int32_t height) {
-    int32_t longer = width > height ? width : height, shorter = width > height ? height : width;
-    int32_t other = (int32_t)(((int64_t)l->side_px * shorter + longer - 1) / longer);
-    other = (other + 31) / 32 * 32;
-    int32_t w = width >= height ? l->side_px : other, h = width >= height ? other : l->side_px;
+    int32_t w, h;
+    vl_detect_fit_size(l->side_px, width, height, &w, &h);
     int err = vl_net_set_size(l->net, w, h);
     return err == VEIL_OK ? vl_detect_check(d, l->net) : err;
 }

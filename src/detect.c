@@ -11,8 +11,7 @@
 
 #define LOGIT_ABSURD 1e6f /* no sane network answers beyond */
 #define PX_ABSURD    1e6f
-#define FAR_IOU      0.4f  /* overlap from which a face of the other look is this one, */
-#define P_LEAST      1e-3f /* and how sure each of both may be: twins in train/relate.py */
+#define FAR_IOU      0.4f /* overlap from which a face of another look is this one */
 
 struct vl_detect {
     const vl_decoder *decoder;
@@ -75,18 +74,24 @@ static int32_t round_up_32(int64_t px) {
     return (int32_t)(r < 32 ? 32 : r > 4096 ? 4096 : r);
 }
 
-void vl_detect_input_size(int32_t width, int32_t height, int32_t *net_width, int32_t *net_height) {
+void vl_detect_fit_size(int64_t net_long, int32_t width, int32_t height, int32_t *net_width,
+                        int32_t *net_height) {
     int64_t longer = width > height ? width : height;
     int64_t shorter = width > height ? height : width;
+    int32_t a = round_up_32(net_long);
+    int32_t b = longer > 0 ? round_up_32((a * shorter + longer - 1) / longer) : a;
+    *net_width = width >= height ? a : b;
+    *net_height = width >= height ? b : a;
+}
+
+void vl_detect_input_size(int32_t width, int32_t height, int32_t *net_width, int32_t *net_height) {
+    int64_t longer = width > height ? width : height;
     /* A third of the source, but not less than 640, to which small sources are enlarged up to
      * twice: small faces are found better so, and the classes were learnt at this size. */
     int64_t net_long = longer / 3 < 640 ? 640 : longer / 3;
     if (net_long > 2 * longer)
         net_long = longer < 160 ? 320 : 2 * longer;
-    int32_t a = round_up_32(net_long);
-    int32_t b = longer > 0 ? round_up_32((a * shorter + longer - 1) / longer) : a;
-    *net_width = width >= height ? a : b;
-    *net_height = width >= height ? b : a;
+    vl_detect_fit_size(net_long, width, height, net_width, net_height);
 }
 
 /* ------------------------------------------------------------------ candidates */
@@ -255,22 +260,13 @@ void vl_detect_forget_far(vl_detect *d) {
     d->n_looks = 0;
 }
 
-static float log_odds(float p) {
-    p = fminf(fmaxf(p, P_LEAST), 1 - P_LEAST);
-    return logf(p / (1 - p));
-}
-
-static vl_rect rect_of(const veil_detection *d) {
-    return (vl_rect){d->x, d->y, d->w, d->h};
-}
-
 /* The face of a further look that is this one, or NULL. */
 static const veil_detection *same_face(const veil_detection *face, const veil_detection *far,
                                        size_t n) {
     const veil_detection *same = NULL;
     float most = FAR_IOU;
     for (size_t i = 0; i < n; i++) {
-        float o = vl_frame_overlap(rect_of(face), rect_of(&far[i]));
+        float o = vl_frame_overlap(vl_frame_rect(face), vl_frame_rect(&far[i]));
         if (o >= most) {
             most = o;
             same = &far[i];
@@ -281,13 +277,13 @@ static const veil_detection *same_face(const veil_detection *face, const veil_de
 
 static void mix_in_far(const vl_detect *d, veil_detection *out, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        float sum = log_odds(out[i].interview);
+        float sum = vl_relate_log_odds(out[i].interview);
         int looks = 1;
         for (int k = 0; k < d->n_looks; k++) {
             const veil_detection *same = same_face(&out[i], d->far[k], d->n_far[k]);
             if (same == NULL)
                 continue;
-            sum += log_odds(same->interview);
+            sum += vl_relate_log_odds(same->interview);
             looks++;
         }
         if (looks > 1)

@@ -27,6 +27,11 @@ int vl_detect_check(const vl_detect *d, const vl_net *net);
  * or more. Multiples of 32. */
 void vl_detect_input_size(int32_t width, int32_t height, int32_t *net_width, int32_t *net_height);
 
+/* Network input of a longer side of net_long px, rounded up to multiples of 32, 32 to 4096, in the
+ * shape of a picture of width x height upright px. */
+void vl_detect_fit_size(int64_t net_long, int32_t width, int32_t height, int32_t *net_width,
+                        int32_t *net_height);
+
 /* Decodes the outputs of the last run; boxes in input px, best first, at most cap. min_score is in
  * 0..1. VEIL_E_INTERNAL when an output is not a number or absurd. */
 int vl_detect_decode(vl_detect *d, const vl_net *net, float min_score, veil_detection *out,

@@ -214,6 +214,10 @@ int32_t vl_frame_upright_height(const veil_frame *f) {
     return f->rotation == 90 || f->rotation == 270 ? f->width : f->height;
 }
 
+vl_rect vl_frame_rect(const veil_detection *d) {
+    return (vl_rect){d->x, d->y, d->w, d->h};
+}
+
 float vl_frame_overlap(vl_rect a, vl_rect b) {
     float w = fminf(a.x + a.w, b.x + b.w) - fmaxf(a.x, b.x);
     float h = fminf(a.y + a.h, b.y + b.h) - fmaxf(a.y, b.y);

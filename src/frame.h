@@ -60,6 +60,8 @@ typedef struct {
 vl_rect vl_frame_to_upright(const veil_frame *f, vl_rect stored);
 vl_rect vl_frame_from_upright(const veil_frame *f, vl_rect upright);
 
+vl_rect vl_frame_rect(const veil_detection *d);
+
 /* Intersection over union. */
 float vl_frame_overlap(vl_rect a, vl_rect b);
 int32_t vl_frame_upright_width(const veil_frame *f);

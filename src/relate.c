@@ -106,10 +106,14 @@ void vl_relate_destroy(vl_relate *r) {
 
 /* ------------------------------------------------------------------ numbers of a face */
 
+float vl_relate_log_odds(float p) {
+    p = fminf(fmaxf(p, P_LEAST), 1 - P_LEAST);
+    return logf(p / (1 - p));
+}
+
 static void describe(float own[OWN], const veil_detection *d, float width, float height,
                      size_t n_seen) {
-    float p = fminf(fmaxf(d->interview, P_LEAST), 1 - P_LEAST);
-    own[0] = logf(p / (1 - p)) / 2;
+    own[0] = vl_relate_log_odds(d->interview) / 2;
     own[1] = logf(d->h / height) + 2;
     own[2] = logf(d->h / sqrtf(width * height)) + 2;
     own[3] = 2 * (d->x + d->w / 2) / width - 1;

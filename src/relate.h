@@ -17,6 +17,9 @@ int vl_relate_read(vl_relate **out, const char *text);
 
 void vl_relate_destroy(vl_relate *r);
 
+/* ln(p / (1 - p)), p of 0..1 no surer than one in a thousand. */
+float vl_relate_log_odds(float p);
+
 /* Judges d[n] anew, in place; boxes in px of a picture of width x height. r NULL: does nothing. */
 void vl_relate_apply(const vl_relate *r, int32_t width, int32_t height, veil_detection *d,
                      size_t n);

@@ -171,10 +171,6 @@ static void predict(vl_tracker *t, const vl_track_rules *rules, int64_t pts_ns,
 
 /* ------------------------------------------------------------------ association */
 
-static vl_rect rect_of(const veil_detection *d) {
-    return (vl_rect){d->x, d->y, d->w, d->h};
-}
-
 static float center_x(const veil_detection *d) {
     return d->x + d->w / 2;
 }
@@ -244,7 +240,7 @@ typedef enum { BY_OVERLAP, BY_DISTANCE } measure;
 
 /* Cost of giving detection d to track k; HUGE_VALF: impossible. */
 static float cost_of(const vl_track *k, const veil_detection *d, measure by, float buffer) {
-    vl_rect a = k->box, b = rect_of(d);
+    vl_rect a = k->box, b = vl_frame_rect(d);
     float ratio = fabsf(logf((b.w * b.h) / fmaxf(a.w * a.h, 1e-6f))); /* of the areas */
     if (ratio > 1.8f)
         return HUGE_VALF;
@@ -368,7 +364,7 @@ static int associate(vl_tracker *t, const vl_track_rules *rules, const veil_dete
 
 static void see(vl_track *k, const vl_track_rules *rules, const veil_detection *d, int64_t pts_ns) {
     bool weak = d->score < rules->min_score;
-    vl_rect b = rect_of(d);
+    vl_rect b = vl_frame_rect(d);
     vl_kalman_update(&k->k, b, weak ? 3.0f : 1.0f);
     k->box = b;
     k->gap_ns = k->hits > 0 ? pts_ns - k->seen_ns : 0;
@@ -393,7 +389,7 @@ static int start(vl_tracker *t, const vl_track_rules *rules, const veil_detectio
         return VEIL_E_SIZE;
     vl_track *k = &t->tracks[t->n++];
     *k = (vl_track){.id = t->next_id++, .born_ns = pts_ns, .sure_ns = pts_ns};
-    vl_kalman_start(&k->k, rect_of(d));
+    vl_kalman_start(&k->k, vl_frame_rect(d));
     see(k, rules, d, pts_ns);
     return VEIL_OK;
 }
@@ -522,7 +518,7 @@ static int start_steady(vl_tracker *t, const vl_track_rules *rules, const veil_d
                         size_t n, int64_t pts_ns) {
     for (size_t i = 0; i < n; i++) {
         const veil_detection *d = &dets[i];
-        vl_rect b = rect_of(d);
+        vl_rect b = vl_frame_rect(d);
         if (t->det_used[i] || d->score < SEED_SCORE || d->score >= rules->min_score ||
             !at_edge(b, rules) || is_large(b, rules) || at_track(t, b))
             continue;
@@ -565,7 +561,7 @@ static bool is_coming_in(vl_rect b, const vl_track_rules *rules, const vl_motion
 static int start_early(vl_tracker *t, const vl_track_rules *rules, const veil_detection *dets,
                        size_t n, const vl_motion *camera, int64_t pts_ns, int64_t dt_ns) {
     for (size_t i = 0; i < n && dets[i].score >= rules->low_score; i++) {
-        vl_rect b = rect_of(&dets[i]);
+        vl_rect b = vl_frame_rect(&dets[i]);
         if (t->det_used[i] ||
             (dets[i].score < rules->early_score && !is_coming_in(b, rules, camera, dt_ns)) ||
             at_track(t, b))

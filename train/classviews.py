@@ -13,8 +13,7 @@ from .batches import CropBatches, collate
 from .dataset import draw
 
 # canvases (w, h), pictures a batch, share of the batches: about equal work, landscape as in video first. Pictures
-# upright or of 4:3 are to be seen as large as the product sees them too: who never was shown them takes
-# whoever is large for an interviewee.
+# upright or of 4:3 are to be seen as large as the product sees them too.
 CANVASES = (((640, 384), 14, 0.35), ((640, 480), 11, 0.25), ((512, 640), 11, 0.2), ((448, 448), 16, 0.2))
 CROWDS = {"wider", "shanghaitech_B", "maskon", "facemask_ilc2021", "street_lschen"}
 

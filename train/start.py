@@ -1,5 +1,5 @@
-"""For tools that make a checkpoint to train on from (shrink.py, restore.py, average.py): options, training
-views to measure on, and the checkpoint, which has no optimiser and no random state.
+"""For tools that make a checkpoint to train on from (shrink.py, restore.py, average.py): the checkpoint, which has
+no optimiser and no random state, and for the first two options and training views to measure on.
 """
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from .paths import DATA
 PICTURES = 192  # views that statistics are taken of
 
 
-def begin(ap, pictures=PICTURES, seed=1):
+def begin(ap):
     """The command line, and the views it asks for."""
     ap.add_argument("--data", help="data folder with train.jsonl (default: VEIL_DATA)")
-    ap.add_argument("--pictures", type=int, default=pictures, help="training views to measure on (default %(default)s)")
+    ap.add_argument("--pictures", type=int, default=PICTURES, help="training views to measure on (default %(default)s)")
     ap.add_argument("--size", type=int, default=320)
-    ap.add_argument("--seed", type=int, default=seed)
+    ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--out", required=True)
     a = ap.parse_args()
